@@ -1,0 +1,30 @@
+# Source this file in every shell that uses the suite:  source scripts/env.sh
+# It exports what the nodes, ros2 and colcon need, and nothing that the user has already chosen.
+
+_vla_root=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." && pwd)
+if [ ! -f "$_vla_root/.venv/bin/activate" ]; then
+    echo "env.sh: no environment in $_vla_root/.venv: run scripts/setup.sh first" >&2
+    unset _vla_root
+    return 1
+fi
+. "$_vla_root/.venv/bin/activate"
+
+if [ -z "${ROS_DISTRO:-}" ]; then
+    # ROS 2 from PyPI: the virtual environment is the prefix, its ros_*.libs folders hold the shared libraries.
+    # Setting the path here saves each Python process the re-execution that the wheels do otherwise.
+    _vla_libs=$(printf '%s:' "$VIRTUAL_ENV"/lib/python3*/site-packages/ros_*.libs)
+    export LD_LIBRARY_PATH="$_vla_libs$VIRTUAL_ENV/lib"
+    export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
+    export AMENT_PREFIX_PATH="$VIRTUAL_ENV"
+    unset _vla_libs
+    [ -f "$_vla_root/underlay/install/local_setup.bash" ] && . "$_vla_root/underlay/install/local_setup.bash"
+fi
+[ -f "$_vla_root/install/local_setup.bash" ] && . "$_vla_root/install/local_setup.bash"
+
+export COLCON_DEFAULTS_FILE="$_vla_root/scripts/colcon_defaults.yaml"
+export RMW_IMPLEMENTATION="${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}"
+export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
+export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_vla_root/config/dds/fastdds_shm.xml}"
+export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$FASTRTPS_DEFAULT_PROFILES_FILE}"
+export MUJOCO_GL="${MUJOCO_GL:-egl}"
+unset _vla_root

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Makes the environment of the suite once: Python packages, Debian packages for rendering, underlay, workspace.
+# Run again it checks a stamp and does nothing. Options: --force rebuilds everything.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+PYTHON="${PYTHON:-}"
+RENDER_PACKAGES=(libegl1 libegl-mesa0 libgl1-mesa-dri libgles2)
+STAMPS=.venv/stamps
+say() { echo "setup: $*"; }
+die() { echo "setup: error: $*" >&2; exit 1; }
+
+[ "${1:-}" = "--force" ] && rm -rf "$STAMPS"
+
+find_python() {  # the wheels of ROS 2 exist for CPython 3.10 to 3.13; a full ROS 2 needs the system's own Python
+    local candidates=(python3.11 python3.12 python3.10 python3.13 python3)
+    [ -n "${ROS_DISTRO:-}" ] && candidates=(/usr/bin/python3)
+    for candidate in ${PYTHON:+"$PYTHON"} "${candidates[@]}"; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+            echo "$candidate"; return
+        fi
+    done
+    die "no usable Python: found none of ${candidates[*]} with venv; allowed: CPython 3.10 to 3.13; install python3.11 and python3.11-venv, or set PYTHON=/path/to/python"
+}
+
+stamp_is() { [ -f "$STAMPS/$1" ] && [ "$(cat "$STAMPS/$1")" = "$2" ]; }
+stamp() { mkdir -p "$STAMPS"; echo "$2" > "$STAMPS/$1"; }
+
+# What a build depends on: the packages' descriptions, and which files there are (their contents are linked, not copied).
+tree_key() {
+    { find "$@" -type f \( -name setup.py -o -name setup.cfg -o -name package.xml \) -print0 | sort -z | xargs -0 cat
+      find "$@" \( -name __pycache__ -o -name '*.egg-info' -o -name .pytest_cache -o -name .hypothesis -o -name build -o -name install -o -name log \) -prune -o -type f -print | sort
+    } | sha256sum | cut -d' ' -f1
+}
+
+install_python_packages() {
+    local key; key="$(sha256sum < requirements.lock | cut -d' ' -f1)-${ROS_DISTRO:-pypi}"
+    stamp_is python "$key" && return
+    [ "$(uname -sm)" = "Linux x86_64" ] || [ -n "${ROS_DISTRO:-}" ] || die "found $(uname -sm); ROS 2 from PyPI exists for Linux x86_64 only; source a full ROS 2 first"
+    local python; python=$(find_python)
+    if [ ! -x .venv/bin/python ]; then
+        say "virtual environment .venv with $($python --version)"
+        "$python" -m venv ${ROS_DISTRO:+--system-site-packages} .venv
+    fi
+    local lock=.venv/requirements.lock
+    if [ -n "${ROS_DISTRO:-}" ]; then  # its own ROS 2, numpy and OpenCV are used: leave the first block out
+        sed '/^# --- supplied by a full ROS 2/,/^# --- needed everywhere/d' requirements.lock > "$lock"
+    else
+        cp requirements.lock "$lock"
+    fi
+    say "installing $(grep -c == "$lock") Python packages (about a minute; pip's log: .venv/pip.log)"
+    .venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --upgrade -r "$lock" > .venv/pip.log 2>&1 \
+        || { tail -n 20 .venv/pip.log >&2; die "pip failed; see .venv/pip.log"; }
+    stamp python "$key"
+}
+
+install_render_packages() {
+    stamp_is render done && return
+    local missing=()
+    for package in "${RENDER_PACKAGES[@]}"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    if [ "${#missing[@]}" -gt 0 ]; then
+        local sudo=""; [ "$(id -u)" -eq 0 ] || sudo="sudo -n"
+        say "installing Debian packages: ${missing[*]}"
+        if ! { $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"; } > .venv/apt.log 2>&1; then
+            say "could not install ${missing[*]}: the simulated cameras cannot render without them."
+            say "ask an administrator for: apt-get install ${missing[*]}   (then run scripts/setup.sh again)"
+            return
+        fi
+    fi
+    stamp render done
+}
+
+build() {  # build NAME FOLDER...: colcon build where something changed
+    local name=$1; shift
+    local key; key=$(tree_key "$@")
+    stamp_is "$name" "$key" && return
+    say "building $name"
+    mkdir -p log
+    ( set +u; source scripts/env.sh; set -u
+      [ "$name" = underlay ] && { cd underlay; set -- src; }
+      colcon build --base-paths "$@" --event-handlers console_direct- ) > ".venv/build_$name.log" 2>&1 \
+        || { tail -n 30 ".venv/build_$name.log" >&2; die "colcon build of $name failed; see .venv/build_$name.log"; }
+    stamp "$name" "$key"
+}
+
+install_python_packages
+install_render_packages
+[ -n "${ROS_DISTRO:-}" ] || build underlay underlay/src
+build workspace src test

@@ -1,0 +1,1 @@
+"""Launch files, robot contracts, simulated robots and the demo."""

@@ -1,0 +1,21 @@
+from setuptools import find_packages, setup
+
+package_name = "vla_core"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    package_data={package_name: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=True,
+    maintainer="vla-ros2 maintainers",
+    maintainer_email="maintainers@example.com",
+    description="Pure core of vla-ros2: robot contract, causal sampling, codecs, images, action chunks, limit guard.",
+    license="Apache-2.0",
+    entry_points={"console_scripts": []},
+)

@@ -1,0 +1,1 @@
+"""pi0-family models, checkpoints, robot transforms, and the policy and executor nodes."""

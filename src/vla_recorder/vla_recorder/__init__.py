@@ -1,0 +1,1 @@
+"""Episode recording and conversion of bags into LeRobot datasets."""
