@@ -15,7 +15,7 @@ setup(
     zip_safe=True,
     maintainer="vla-ros2 maintainers",
     maintainer_email="maintainers@example.com",
-    description="Pure core of vla-ros2: robot contract, causal sampling, codecs, images, action chunks, limit guard.",
+    description="Pure core: robot contract, sampling, codecs, images, action chunks, limit guard.",
     license="Apache-2.0",
     entry_points={"console_scripts": []},
 )

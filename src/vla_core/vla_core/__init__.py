@@ -1,1 +1,1 @@
-"""Pure core of vla-ros2: robot contract, causal sampling, codecs, images, action chunks, limit guard."""
+"""Pure core: robot contract, sampling, codecs, images, action chunks, limit guard."""

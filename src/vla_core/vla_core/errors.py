@@ -1,4 +1,4 @@
-"""The one hierarchy of errors: each says what, where, found, allowed, and what to do, and carries a stable code."""
+"""The one hierarchy of errors: what, where, found, allowed, what to do, and a stable code."""
 
 from __future__ import annotations
 
@@ -17,9 +17,21 @@ class VlaError(Exception):
     code = "VLA_ERROR"
 
     def __init__(
-        self, what: str, *, where: str = "", found: object = "", allowed: object = "", fix: str = ""
+        self,
+        what: str,
+        *,
+        where: str = "",
+        found: object = "",
+        allowed: object = "",
+        fix: str = "",
     ) -> None:
-        self.what, self.where, self.found, self.allowed, self.fix = what, where, found, allowed, fix
+        self.what, self.where, self.found, self.allowed, self.fix = (
+            what,
+            where,
+            found,
+            allowed,
+            fix,
+        )
         super().__init__(str(self))
 
     def __str__(self) -> str:

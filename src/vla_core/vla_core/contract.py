@@ -1,0 +1,355 @@
+"""The robot contract: what a robot's topics hold, in which order and units, and how it may move.
+
+One YAML file. Recording, conversion, training and live execution read it through this module;
+its content hash travels with every bag, dataset and checkpoint. Keys: docs/contract.md.
+
+Shape letters: A action dimension, S state dimension.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from vla_core.contract_reader import Block, unique
+from vla_core.errors import ContractError
+from vla_core.strict_yaml import Located, load_yaml, parse_yaml
+
+SCHEMA = 1
+VECTOR_FIELDS = {
+    "sensor_msgs/msg/JointState": ("position", "velocity", "effort"),
+    "trajectory_msgs/msg/JointTrajectory": ("positions", "velocities"),
+    "std_msgs/msg/Float64MultiArray": ("data",),
+}
+IMAGE_ENCODINGS = {
+    "sensor_msgs/msg/Image": (
+        *("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "16UC1", "32FC1", "yuv422", "yuv422_yuy2"),
+    ),
+    "sensor_msgs/msg/CompressedImage": ("jpeg", "png"),
+}
+
+
+class Kind(Enum):
+    """How a quantity is commanded, which decides what "at rest" means and what may be averaged."""
+
+    POSITION = "position"  # rest: stay where it is
+    GRIPPER = "gripper"  # as position; never averaged between chunks
+    VELOCITY = "velocity"  # rest: zero
+
+
+UNITS = {
+    Kind.POSITION: ("rad", "m"),
+    Kind.GRIPPER: ("rad", "m", "1"),
+    Kind.VELOCITY: ("rad/s", "m/s"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joint:
+    """One named quantity, its unit and its limits.
+
+    Attributes:
+        lower, upper: Allowed values, in ``unit``.
+        max_rate: Largest absolute first derivative, ``unit``/s.
+        max_acceleration: Largest absolute second derivative, ``unit``/s^2; None for velocities.
+    """
+
+    name: str
+    unit: str
+    kind: Kind
+    lower: float
+    upper: float
+    max_rate: float
+    max_acceleration: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A topic that measures joints. ``joints``: contract name -> name inside the message."""
+
+    name: str
+    topic: str
+    type: str
+    field: str
+    joints: Mapping[str, str]
+    rate_hz: float
+    max_age_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """A topic that carries images of one size and encoding."""
+
+    name: str
+    topic: str
+    type: str
+    encoding: str
+    width: int
+    height: int
+    rate_hz: float
+    max_age_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionGroup:
+    """A command topic. ``joints``: contract name -> name inside the message."""
+
+    name: str
+    topic: str
+    type: str
+    field: str
+    joints: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Safety:
+    """What the executor refuses and when it stops.
+
+    Attributes:
+        start_offset: Unit -> largest distance of a chunk's first action from the measured pose.
+        gross_offset: Unit -> distance between a proposed and the last command that latches a stop.
+        latch_after_s: Time at hold after which motion needs ``~/resume``.
+    """
+
+    start_offset: Mapping[str, float]
+    gross_offset: Mapping[str, float]
+    latch_after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """A whole robot."""
+
+    robot: str
+    description: str
+    policy_rate_hz: float
+    control_rate_hz: float
+    joints: Mapping[str, Joint]
+    streams: tuple[Stream, ...]
+    state: tuple[str, ...]
+    cameras: tuple[Camera, ...]
+    action: tuple[ActionGroup, ...]
+    safety: Safety
+    sha256: str
+    file: str
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """The A names of the action vector, in order."""
+        return tuple(name for group in self.action for name in group.joints)
+
+    @property
+    def measured_names(self) -> tuple[str, ...]:
+        return tuple(name for stream in self.streams for name in stream.joints)
+
+    def action_joints(self) -> tuple[Joint, ...]:
+        return tuple(self.joints[name] for name in self.action_names)
+
+
+def load_contract(path: str | Path) -> Contract:
+    """Read and check a contract file.
+
+    Raises:
+        ContractError: with file, line, found, allowed, for any fault.
+    """
+    return _contract(load_yaml(Path(path)))
+
+
+def parse_contract(text: str, file: str = "<text>") -> Contract:
+    """The same from text."""
+    return _contract(parse_yaml(text, file))
+
+
+def content_hash(document: Located) -> str:
+    """SHA-256 of the content. Comments and notation do not change it; order does."""
+    return hashlib.sha256(
+        json.dumps(_canonical(document.plain()), separators=(",", ":")).encode()
+    ).hexdigest()
+
+
+def _canonical(value: object) -> object:
+    if isinstance(value, dict):
+        return [[key, _canonical(item)] for key, item in value.items()]
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def _contract(document: Located) -> Contract:
+    root = Block(document)
+    root.choice("schema", (SCHEMA,))
+    joints = {name: _joint(name, block) for name, block in root.blocks("joints")}
+    streams = tuple(_stream(name, block, joints) for name, block in root.blocks("streams"))
+    cameras = tuple(_camera(name, block) for name, block in root.blocks("cameras", empty=True))
+    action = tuple(_action(name, block, joints) for name, block in root.blocks("action"))
+    measured = unique(root, "streams", [name for stream in streams for name in stream.joints])
+    actions = unique(root, "action", [name for group in action for name in group.joints])
+    unique(
+        root,
+        "topics",
+        [s.topic for s in streams] + [c.topic for c in cameras] + [a.topic for a in action],
+    )
+    state = root.names("state", allowed=measured)
+    _feedback(root, joints, measured, actions)
+    policy_rate_hz = root.number("policy_rate_hz", low=0.1, high=1000)
+    contract = Contract(
+        robot=root.name("robot"),
+        description=root.text("description"),
+        policy_rate_hz=policy_rate_hz,
+        control_rate_hz=root.number("control_rate_hz", low=policy_rate_hz, high=1000),
+        joints=joints,
+        streams=streams,
+        state=tuple(state),
+        cameras=cameras,
+        action=action,
+        safety=_safety(root.block("safety"), sorted({joints[name].unit for name in actions})),
+        sha256=content_hash(document),
+        file=document.file,
+    )
+    root.finish()
+    unused = set(joints) - set(measured) - set(actions)
+    if unused:
+        raise ContractError(
+            "a joint that no stream and no action uses",
+            where=root.at("joints"),
+            found=", ".join(sorted(unused)),
+            fix="remove it, or name it in a stream or an action group",
+        )
+    return contract
+
+
+def _feedback(
+    root: Block, joints: Mapping[str, Joint], measured: list[str], actions: list[str]
+) -> None:
+    for name in actions:
+        if joints[name].kind is not Kind.VELOCITY and name not in measured:
+            raise ContractError(
+                "an action joint that no stream measures",
+                where=root.at("action"),
+                found=name,
+                allowed=", ".join(measured),
+                fix="name it in a stream: the executor starts from the measured pose",
+            )
+
+
+def _joint(name: str, block: Block) -> Joint:
+    kind = Kind(block.choice("kind", tuple(kind.value for kind in Kind), default="position"))
+    unit = str(block.choice("unit", UNITS[kind]))
+    lower, upper = block.span("range")
+    acceleration = (
+        None
+        if kind is Kind.VELOCITY
+        else block.number("acceleration", low=1e-3, high=1e4, unit=f"{unit}/s^2")
+    )
+    joint = Joint(
+        name=name,
+        unit=unit,
+        kind=kind,
+        lower=lower,
+        upper=upper,
+        max_rate=block.number(
+            "acceleration" if kind is Kind.VELOCITY else "velocity",
+            low=1e-3,
+            high=1e3,
+            unit=f"{unit}/s",
+        ),
+        max_acceleration=acceleration,
+    )
+    block.finish()
+    return joint
+
+
+def _stream(name: str, block: Block, joints: Mapping[str, Joint]) -> Stream:
+    rate_hz = block.number("rate_hz", low=0.1, high=10_000)
+    type_name, field = _vector_type(block, VECTOR_FIELDS)
+    stream = Stream(
+        name=name,
+        topic=block.topic("topic"),
+        type=type_name,
+        field=field,
+        joints=block.mapping("joints", allowed=joints),
+        rate_hz=rate_hz,
+        max_age_s=block.number("max_age_s", low=1e-3, high=10, default=0.1),
+    )
+    block.finish()
+    return stream
+
+
+def _camera(name: str, block: Block) -> Camera:
+    type_name = str(block.choice("type", tuple(IMAGE_ENCODINGS)))
+    rate_hz = block.number("rate_hz", low=0.1, high=1000)
+    camera = Camera(
+        name=name,
+        topic=block.topic("topic"),
+        type=type_name,
+        encoding=str(block.choice("encoding", IMAGE_ENCODINGS[type_name])),
+        width=block.integer("width", low=16, high=8192),
+        height=block.integer("height", low=16, high=8192),
+        rate_hz=rate_hz,
+        max_age_s=block.number("max_age_s", low=1e-3, high=10, default=max(0.25, 3 / rate_hz)),
+    )
+    block.finish()
+    return camera
+
+
+def _action(name: str, block: Block, joints: Mapping[str, Joint]) -> ActionGroup:
+    type_name, field = _vector_type(block, VECTOR_FIELDS, commands_only=True)
+    group = ActionGroup(
+        name=name,
+        topic=block.topic("topic"),
+        type=type_name,
+        field=field,
+        joints=block.mapping("joints", allowed=joints),
+    )
+    block.finish()
+    kinds = {joints[joint].kind is Kind.VELOCITY for joint in group.joints}
+    wants_velocity = field in ("velocity", "velocities")
+    if type_name in VECTOR_FIELDS and field != "data" and kinds != {wants_velocity}:
+        raise ContractError(
+            "the field and the kind of its joints do not fit",
+            where=block.at("field"),
+            found=f"{field} of {', '.join(f'{j} ({joints[j].kind.value})' for j in group.joints)}",
+            allowed="position(s) for position and gripper, velocity (velocities) for velocity",
+        )
+    return group
+
+
+def _vector_type(
+    block: Block, fields: Mapping[str, tuple[str, ...]], *, commands_only: bool = False
+) -> tuple[str, str]:
+    """Known types allow their own fields; any other is read by field path (see codecs)."""
+    type_name = block.message_type("type")
+    if type_name in fields:
+        return type_name, str(
+            block.choice("field", fields[type_name], default=fields[type_name][0])
+        )
+    if commands_only:
+        raise ContractError(
+            "commands of this type are not supported",
+            where=block.at("type"),
+            found=type_name,
+            allowed=", ".join(fields),
+        )
+    return type_name, block.text("field", default="")
+
+
+def _safety(block: Block, units: list[str]) -> Safety:
+    def offsets(key: str) -> dict[str, float]:
+        child = block.block(key)
+        values = {unit: child.number(unit, low=1e-6, high=1e3) for unit in units}
+        child.finish()
+        return values
+
+    safety = Safety(
+        start_offset=offsets("start_offset"),
+        gross_offset=offsets("gross_offset"),
+        latch_after_s=block.number("latch_after_s", low=0.02, high=60, default=0.5),
+    )
+    block.finish()
+    return safety
