@@ -1,0 +1,147 @@
+"""Sizes of the pi0 model family; frozen, validated once, and free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+from vla_core.errors import CheckpointError
+
+#: The camera slots of the model, in the order of the prefix.
+IMAGE_KEYS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
+
+PALIGEMMA_VOCAB_SIZE = 257152
+PROMPT_TOKENS = {False: 48, True: 200}  # by pi05
+LARGEST_SIZE = 1 << 24  # no width, length or vocabulary comes near it; keeps a hostile file small
+
+
+def _require_sizes(config: object) -> None:
+    for field in fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            continue
+        if not 0 < value < LARGEST_SIZE:
+            raise CheckpointError(
+                "a model size is out of range",
+                where=f"{type(config).__name__}.{field.name}",
+                found=value,
+                allowed=f"1 to {LARGEST_SIZE - 1}",
+            )
+
+
+def _require(holds: bool, what: str, where: str, found: object) -> None:
+    if not holds:
+        raise CheckpointError("model sizes do not fit together", where=where, found=found, allowed=what)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GemmaConfig:
+    """Sizes of one Gemma expert."""
+
+    width: int
+    depth: int
+    mlp_dim: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+
+    def __post_init__(self) -> None:
+        _require_sizes(self)
+        _require(self.head_dim % 2 == 0, "an even head_dim", "GemmaConfig", self)
+        _require(
+            self.num_heads % self.num_kv_heads == 0,
+            "num_heads a multiple of num_kv_heads",
+            "GemmaConfig",
+            self,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiglipConfig:
+    """Sizes of the SigLIP image tower."""
+
+    width: int
+    depth: int
+    mlp_dim: int
+    num_heads: int
+    patch_size: int = 14
+    image_size: int = 224
+
+    def __post_init__(self) -> None:
+        _require_sizes(self)
+        _require(
+            self.width % self.num_heads == 0, "width a multiple of num_heads", "SiglipConfig", self
+        )
+        _require(
+            self.image_size >= self.patch_size, "at least one patch", "SiglipConfig", self
+        )
+
+    @property
+    def num_tokens(self) -> int:
+        """Image tokens per camera; the patch grid leaves no padding (a VALID convolution)."""
+        return (self.image_size // self.patch_size) ** 2
+
+
+#: Named sizes. Source: openpi src/openpi/models/gemma.py and siglip.py.
+GEMMA_VARIANTS: Mapping[str, GemmaConfig] = MappingProxyType(
+    {
+        "gemma_2b": GemmaConfig(
+            width=2048, depth=18, mlp_dim=16384, num_heads=8, num_kv_heads=1, head_dim=256
+        ),
+        "gemma_300m": GemmaConfig(
+            width=1024, depth=18, mlp_dim=4096, num_heads=8, num_kv_heads=1, head_dim=256
+        ),
+        "dummy": GemmaConfig(
+            width=64, depth=4, mlp_dim=128, num_heads=8, num_kv_heads=1, head_dim=16
+        ),
+    }
+)
+SO400M = SiglipConfig(width=1152, depth=27, mlp_dim=4304, num_heads=16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pi0Config:
+    """Sizes of a whole pi0 (``pi05`` False) or pi0.5 (True) model; the defaults are the released ones."""
+
+    pi05: bool = False
+    action_dim: int = 32
+    action_horizon: int = 50
+    max_token_len: int = 48
+    vocab_size: int = PALIGEMMA_VOCAB_SIZE
+    paligemma: GemmaConfig = GEMMA_VARIANTS["gemma_2b"]
+    action_expert: GemmaConfig = GEMMA_VARIANTS["gemma_300m"]
+    siglip: SiglipConfig = SO400M
+
+    def __post_init__(self) -> None:
+        _require_sizes(self)
+        for name in ("depth", "num_heads", "num_kv_heads", "head_dim"):  # they attend jointly
+            pair = getattr(self.paligemma, name), getattr(self.action_expert, name)
+            _require(pair[0] == pair[1], f"one {name} for both experts", "Pi0Config", pair)
+        _require(
+            self.action_expert.width % 2 == 0,
+            "an even action_expert.width (sine and cosine of time)",
+            "Pi0Config",
+            self.action_expert.width,
+        )
+
+    @classmethod
+    def full(cls, *, pi05: bool, action_horizon: int = 50) -> Pi0Config:
+        """The released sizes."""
+        return cls(pi05=pi05, action_horizon=action_horizon, max_token_len=PROMPT_TOKENS[pi05])
+
+    @classmethod
+    def tiny(cls, *, pi05: bool, vocab_size: int, **sizes: Any) -> Pi0Config:
+        """A model that thinks in some tens of milliseconds on a CPU core, for tests and demos."""
+        defaults = {
+            "max_token_len": PROMPT_TOKENS[pi05],
+            "paligemma": GemmaConfig(
+                width=64, depth=2, mlp_dim=128, num_heads=4, num_kv_heads=1, head_dim=16
+            ),
+            "action_expert": GemmaConfig(
+                width=64, depth=2, mlp_dim=128, num_heads=4, num_kv_heads=1, head_dim=16
+            ),
+            "siglip": SiglipConfig(width=48, depth=2, mlp_dim=96, num_heads=4),
+        }
+        return cls(pi05=pi05, vocab_size=vocab_size, **(defaults | sizes))
