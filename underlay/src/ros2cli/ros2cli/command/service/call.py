@@ -1,0 +1,48 @@
+"""Call a service"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import rclpy
+
+from ros2cli.arguments import positive_float
+from ros2cli.graph import open_node
+from ros2cli.interfaces import fill_message, get_service, read_values
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("service_name", help="Name of the ROS service (e.g. '/add_two_ints')")
+    parser.add_argument("service_type", help="Type of the service (e.g. 'std_srvs/srv/Empty')")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "values", nargs="?", default="{}", help="Request in YAML format (e.g. '{a: 1, b: 2}')"
+    )
+    source.add_argument("--stdin", action="store_true", help="Read values from standard input")
+    parser.add_argument(
+        "-r", "--rate", metavar="N", type=positive_float, help="Repeat the call at a rate in Hz"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    service_type = get_service(args.service_type)
+    request = service_type.Request()
+    fill_message(request, read_values(args.values, args.stdin))
+    args.spin_time = 0.0  # the client itself waits for its service
+    with open_node(args) as node:
+        client = node.create_client(service_type, args.service_name)
+        if not client.service_is_ready():
+            print("waiting for service to become available...")
+            client.wait_for_service()
+        while True:
+            print(f"requester: making request: {request!r}\n")
+            started_s = time.monotonic()
+            future = client.call_async(request)
+            rclpy.spin_until_future_complete(node, future)
+            if future.exception() is not None:
+                raise RuntimeError(f"Exception while calling service: {future.exception()!r}")
+            print(f"response:\n{future.result()!r}\n")
+            if args.rate is None:
+                return 0
+            time.sleep(max(0.0, started_s + 1.0 / args.rate - time.monotonic()))
