@@ -1,0 +1,238 @@
+"""The executor's mind: from chunks, measured joints and two clocks to one safe command per tick.
+
+No ROS here; ``vla_policy.nodes.executor_node`` wires it to topics. "now" is the ROS clock, which may
+jump; "mono" the monotonic clock, which may not. Both in nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from vla_core.chunk import ActionChunk
+from vla_core.contract import Contract
+from vla_core.errors import ChunkError, SampleError
+from vla_core.safety import (
+    Command,
+    Limits,
+    at_rest,
+    brake,
+    gross_violation,
+    guard,
+    start,
+)
+from vla_core.sampling import FUTURE_TOLERANCE_NS, Sample, StreamBuffer, select
+from vla_core.strategies import Strategy
+from vla_core.types import FloatArray
+
+
+class State(Enum):
+    """What the executor is doing. Transitions: docs/execution.md."""
+
+    HOLDING = "HOLDING"  # no motion is asked for, or it cannot be trusted now; resumes by itself
+    RUNNING = "RUNNING"  # a chunk is being executed
+    LATCHED = "LATCHED"  # at rest until ~/resume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """The result of one control tick.
+
+    Attributes:
+        command: (A,) values to publish, or None to publish nothing.
+        chunk_age_ns: Age of the executed chunk's observation, None when none is executed.
+        limited: Whether the guard cut the wish.
+    """
+
+    state: State
+    cause: str
+    command: FloatArray | None
+    chunk_age_ns: int | None
+    limited: bool
+
+
+class Execution:
+    """State machine of one robot. Not thread-safe: one thread calls it."""
+
+    def __init__(self, contract: Contract, strategy: Strategy) -> None:
+        self.limits = Limits.of(contract)
+        self.counts: Counter[str] = Counter()
+        self._strategy = strategy
+        self._dt_s = 1.0 / contract.control_rate_hz
+        self._latch_after_ns = round(contract.safety.latch_after_s * 1e9)
+        self._names = contract.action_names
+        self._buffers: dict[str, StreamBuffer[Mapping[str, float]]] = {
+            stream.name: StreamBuffer(name=stream.name, max_age_s=stream.max_age_s, length=512)
+            for stream in contract.streams
+            if set(stream.joints) & set(self._names)
+        }
+        self._last: Command | None = None
+        self._has_moved = False
+        self._holding_since_ns: int | None = None
+        self._latched: str | None = None
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams whose measurements are needed."""
+        return tuple(self._buffers)
+
+    def measure(self, stream: str, sample: Sample[Mapping[str, float]]) -> None:
+        """A measurement of a stream: contract joint name -> value."""
+        self._buffers[stream].add(sample)
+
+    def accept(self, chunk: ActionChunk | None, now_ns: int) -> None:
+        """Take a chunk; None withdraws all chunks, and the robot holds.
+
+        Raises:
+            ChunkError: the chunk must not be executed. It is counted, and what runs goes on.
+        """
+        self.counts["chunks_received"] += 1
+        if chunk is None:
+            self.counts["chunks_withdrawn"] += 1
+            self._strategy.clear()
+            return
+        try:
+            self._check(chunk, now_ns)
+        except ChunkError:
+            self.counts["chunks_refused"] += 1
+            raise
+        self._strategy.accept(chunk)
+
+    def latch(self, cause: str) -> None:
+        """Brake, then publish nothing until ``resume``."""
+        if self._latched is None:
+            self._latched = cause
+            self.counts["latched"] += 1
+
+    def resume(self) -> None:
+        """Leave LATCHED. Old chunks are forgotten; motion starts anew from the measured pose."""
+        self._strategy.clear()
+        self._latched = None
+        self._last = None
+        self._has_moved = False
+        self._holding_since_ns = None
+
+    def tick(self, now_ns: int, mono_ns: int) -> Tick:
+        """One control tick."""
+        self.counts["ticks"] += 1
+        cause = self._run(now_ns, mono_ns)
+        if isinstance(cause, Tick):
+            return cause
+        return self._stop(cause, mono_ns)
+
+    def measured(self, now_ns: int, mono_ns: int | None = None) -> FloatArray:
+        """The measured action joints (A,); velocities that nothing measures count as zero.
+
+        Raises:
+            SampleError: a needed stream is missing, stale, or from the future.
+        """
+        chosen = select(self._buffers, now_ns, mono_ns)
+        return self._vector([sample.payload for sample in chosen.values()])
+
+    def _vector(self, measurements: list[Mapping[str, float]]) -> FloatArray:
+        merged = {name: value for values in measurements for name, value in values.items()}
+        return np.array([merged.get(name, 0.0) for name in self._names])
+
+    def _check(self, chunk: ActionChunk, now_ns: int) -> None:
+        ahead_ns = chunk.stamp_ns - now_ns
+        if ahead_ns > FUTURE_TOLERANCE_NS:
+            raise ChunkError(
+                "a chunk from the future",
+                found=f"{ahead_ns / 1e9:.3f} s ahead",
+                allowed=f"{FUTURE_TOLERANCE_NS / 1e9} s",
+            )
+        if chunk.end_ns <= now_ns:
+            raise ChunkError(
+                "a chunk that has already ended",
+                found=f"{(now_ns - chunk.end_ns) / 1e9:.3f} s ago",
+                allowed="an end after now",
+                fix="the policy is slower than its horizon; use a faster one or a longer horizon",
+            )
+        newest = self._strategy.newest()
+        if newest is not None and chunk.stamp_ns <= newest.stamp_ns <= now_ns:
+            raise ChunkError(
+                "a chunk older than the one in use",
+                found=f"{(newest.stamp_ns - chunk.stamp_ns) / 1e9:.3f} s older",
+                allowed="newer observations only",
+            )
+        self._check_start(chunk)
+
+    def _check_start(self, chunk: ActionChunk) -> None:
+        samples = [b.oldest_at_or_before(chunk.stamp_ns) for b in self._buffers.values()]
+        known = [sample.payload for sample in samples if sample is not None]
+        if len(known) != len(self._buffers):
+            raise ChunkError("no measured pose to compare the first action with", found="none")
+        offset = np.abs(chunk.actions[0] - self._vector(known))
+        far = offset > self.limits.start_offset
+        if far.any():
+            column = int(np.argmax(np.where(far, offset, 0)))
+            raise ChunkError(
+                "the first action is too far from the measured pose",
+                where=self._names[column],
+                found=f"{offset[column]:.3f}",
+                allowed=f"{self.limits.start_offset[column]:.3f}",
+                fix="check joint order, units and statistics of the checkpoint",
+            )
+
+    def _run(self, now_ns: int, mono_ns: int) -> Tick | str:
+        """RUNNING, or the reason why not."""
+        if self._latched is not None:
+            return self._latched
+        try:
+            measured = self.measured(now_ns, mono_ns)
+        except SampleError as error:
+            return f"measured joints: {error.found}"
+        wish = self._strategy.at(now_ns)
+        chunk = self._strategy.newest()
+        if wish is None or chunk is None:
+            return "waiting for an action chunk" if chunk is None else "the action chunk has ended"
+        if self._last is None:
+            self._last = start(self.limits, measured)
+            if (np.abs(self._last.position - measured) > self.limits.start_offset).any():
+                self.latch("the measured pose is outside of the contract's limits")
+        violation = gross_violation(self.limits, measured, self._last, wish)
+        if violation is not None:
+            self.latch(violation)
+        if self._latched is not None:
+            return self._latched
+        guarded = guard(self.limits, self._last, wish, self._dt_s)
+        self._last = guarded.command
+        self._has_moved = True
+        self._holding_since_ns = None
+        limited = bool(guarded.limited.any())
+        self.counts["commands"] += 1
+        self.counts["commands_limited"] += limited
+        return Tick(
+            state=State.RUNNING,
+            cause="",
+            command=guarded.command.position,
+            chunk_age_ns=now_ns - chunk.stamp_ns,
+            limited=limited,
+        )
+
+    def _stop(self, cause: str, mono_ns: int) -> Tick:
+        """HOLDING, or LATCHED when that has lasted too long after motion."""
+        if self._holding_since_ns is None:
+            self._holding_since_ns = mono_ns
+            self.counts["holds"] += 1
+        if self._has_moved and mono_ns - self._holding_since_ns > self._latch_after_ns:
+            self.latch(f"held for more than {self._latch_after_ns / 1e9} s: {cause}")
+        state = State.HOLDING if self._latched is None else State.LATCHED
+        command = None
+        if self._last is not None:
+            was_at_rest = at_rest(self.limits, self._last)
+            self._last = brake(self.limits, self._last, self._dt_s)
+            if state is State.HOLDING or not was_at_rest:
+                command = self._last.position
+                self.counts["commands"] += 1
+        return Tick(
+            state=state,
+            cause=self._latched or cause,
+            command=command,
+            chunk_age_ns=None,
+            limited=False,
+        )
