@@ -6,7 +6,7 @@ setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(exclude=["test"]),
-    package_data={package_name: ["py.typed"]},
+    package_data={package_name: ["py.typed", "tokenizers/*.model"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
@@ -15,7 +15,14 @@ setup(
     zip_safe=True,
     maintainer="vla-ros2 maintainers",
     maintainer_email="maintainers@example.com",
-    description="pi0-family models, checkpoints, robot transforms, and the policy and executor nodes.",
+    description="pi0-family models, checkpoints, robot transforms, and the policy and executor"
+    " nodes.",
     license="Apache-2.0",
-    entry_points={"console_scripts": []},
+    entry_points={
+        "console_scripts": [
+            "executor_node = vla_policy.nodes.executor_node:main",
+            "policy_node = vla_policy.nodes.policy_node:main",
+            "make_random_checkpoint = vla_policy.cli.make_random_checkpoint:main",
+        ],
+    },
 )

@@ -122,9 +122,10 @@ class Safety:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """A whole robot."""
+    """A whole robot. ``adapter`` names the policy side's view of it (``vla_policy.robots``)."""
 
     robot: str
+    adapter: str
     description: str
     policy_rate_hz: float
     control_rate_hz: float
@@ -198,8 +199,10 @@ def _contract(document: Located) -> Contract:
     state = root.names("state", allowed=measured)
     _feedback(root, joints, measured, actions)
     policy_rate_hz = root.number("policy_rate_hz", low=0.1, high=1000)
+    robot = root.name("robot")
     contract = Contract(
-        robot=root.name("robot"),
+        robot=robot,
+        adapter=root.name("adapter", default=robot),
         description=root.text("description"),
         policy_rate_hz=policy_rate_hz,
         control_rate_hz=root.number("control_rate_hz", low=policy_rate_hz, high=1000),

@@ -68,7 +68,9 @@ class Block:
             raise _wrong(f"not a valid {key}", node, allowed)
         return node.value
 
-    def name(self, key: str) -> str:
+    def name(self, key: str, default: str | None = None) -> str:
+        if default is not None and self._absent(key):
+            return default
         return self._matching(key, _NAME, "a name of letters, digits and _")
 
     def topic(self, key: str) -> str:

@@ -81,3 +81,9 @@ class PolicyError(VlaError):
     """A policy that could not compute an action chunk."""
 
     code = "POLICY"
+
+
+class ParameterError(VlaError):
+    """A node parameter with a value that is not allowed."""
+
+    code = "PARAMETER"

@@ -1,7 +1,7 @@
 """The executor's mind: from chunks, measured joints and two clocks to one safe command per tick.
 
-No ROS here; ``vla_policy.nodes.executor_node`` wires it to topics. "now" is the ROS clock, which may
-jump; "mono" the monotonic clock, which may not. Both in nanoseconds.
+No ROS here; ``vla_policy.nodes.executor_node`` wires it to topics. "now" is the ROS clock, which
+may jump; "mono" the monotonic clock, which does not. Both in nanoseconds.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Execution:
             for stream in contract.streams
             if set(stream.joints) & set(self._names)
         }
+        self.dry_run = False  # the caller publishes nothing, so the robot does not follow
         self._last: Command | None = None
         self._has_moved = False
         self._holding_since_ns: int | None = None
@@ -194,7 +195,8 @@ class Execution:
             self._last = start(self.limits, measured)
             if (np.abs(self._last.position - measured) > self.limits.start_offset).any():
                 self.latch("the measured pose is outside of the contract's limits")
-        violation = gross_violation(self.limits, measured, self._last, wish)
+        followed = self._last.position if self.dry_run else measured
+        violation = gross_violation(self.limits, followed, self._last, wish)
         if violation is not None:
             self.latch(violation)
         if self._latched is not None:

@@ -93,7 +93,7 @@ def guard(limits: Limits, last: Command, wish: Target, dt_s: float) -> Guarded:
     """The command nearest to the wish that keeps every limit, given the last command.
 
     Position, rate and acceleration hold for each command against the one before, ``dt_s`` apart.
-    Arm joints are scaled together, so that the direction of motion is kept; grippers by themselves.
+    Arm joints are scaled together, which keeps the direction of motion; grippers by themselves.
     A joint can always still brake before its position limit: the rate towards a limit at distance
     d is at most sqrt(a^2 dt^2 + 2 a d) - a dt, which satisfies v dt + v^2 / (2 a) <= d.
     """
@@ -154,7 +154,7 @@ def _braking_rate(acceleration: FloatArray, distance: FloatArray, dt_s: float) -
 def _scaled_together(
     limits: Limits, last_rate: FloatArray, wanted: FloatArray, dt_s: float
 ) -> FloatArray:
-    """``wanted`` within the rate limits, and the change to it within the acceleration limits."""
+    """``wanted`` within the rate limits, its change within the acceleration limits."""
     wanted = wanted * _common_factor(limits, limits.rate, np.abs(wanted))
     change = wanted - last_rate
     return last_rate + change * _common_factor(limits, limits.acceleration * dt_s, np.abs(change))

@@ -131,7 +131,7 @@ def select(
     for name, buffer in buffers.items():
         try:
             chosen[name] = buffer.at(t_ns, received_now_ns)
-        except SampleError as error:  # noqa: PERF203 - few streams, and each must be tried
+        except SampleError as error:
             refused.append(error)
     if refused:
         raise SampleError(

@@ -5,6 +5,7 @@ Shape letter: A action dimension.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -93,7 +94,10 @@ def _keep(mask: BoolArray, kept: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.where(mask, kept, others)
 
 
-STRATEGIES = {"receding_horizon": RecedingHorizon, "temporal_ensemble": TemporalEnsemble}
+STRATEGIES: dict[str, Callable[[Limits], Strategy]] = {
+    "receding_horizon": RecedingHorizon,
+    "temporal_ensemble": TemporalEnsemble,
+}
 
 
 def make_strategy(name: str, limits: Limits) -> Strategy:

@@ -1,0 +1,242 @@
+"""executor_node: action chunks in, limited commands out, by time, at a fixed rate."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from vla_core.chunk import decode_chunk
+from vla_core.codecs import JOINT_TRAJECTORY, encode_vector
+from vla_core.contract import ActionGroup, Contract, Stream, load_contract
+from vla_core.errors import ChunkError, CodecError
+from vla_core.execution import Execution, State
+from vla_core.observation import read_stream
+from vla_core.pacing import Pacing
+from vla_core.safety import Limits
+from vla_core.sampling import Sample
+from vla_core.strategies import make_strategy
+from vla_core.types import FloatArray
+
+from vla_policy.nodes.diagnostics import Diagnostics, Level, status
+from vla_policy.nodes.lifecycle import guarded, run
+from vla_policy.nodes.messages import message_class, stamp_reader
+from vla_policy.nodes.node_parameters import EXECUTOR_NODE
+from vla_policy.nodes.ros_parameters import declare, read
+
+_LEVELS = {State.RUNNING: Level.OK, State.HOLDING: Level.WARN, State.LATCHED: Level.ERROR}
+
+
+class ExecutorNode(LifecycleNode):
+    """The only node that commands the robot. Imports no torch; runs in its own process."""
+
+    def __init__(self) -> None:
+        super().__init__("executor_node")
+        declare(self, EXECUTOR_NODE)
+        self._entities: list[Callable[[], Any]] = []
+        self._timer: Any = None
+        self._shown: tuple[State, str] | None = None
+
+    # --- transitions ---
+
+    def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "configure", self._configure)
+
+    def on_activate(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "activate", self._activate)
+
+    def on_deactivate(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "deactivate", self._deactivate)
+
+    def on_cleanup(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "cleanup", self._cleanup)
+
+    def on_shutdown(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "shutdown", self._shut_down)
+
+    def _configure(self) -> None:
+        values = read(self, EXECUTOR_NODE)
+        self._contract: Contract = load_contract(str(values["contract"]))
+        self._period_ns = round(1e9 / self._contract.control_rate_hz)
+        limits = Limits.of(self._contract)
+        self._execution = Execution(self._contract, make_strategy(str(values["strategy"]), limits))
+        self._execution.dry_run = bool(values["dry_run"])
+        self._connect()
+        self._entities.append(Diagnostics(self, self._diagnose).destroy)
+
+    def _connect(self) -> None:
+        reliable = QoSProfile(depth=1)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._status = self.create_publisher(DiagnosticStatus, "~/status", latched)
+        self._commanded = self.create_publisher(JointState, "~/commanded", reliable)
+        self._groups = [self._command_publisher(group) for group in self._contract.action]
+        streams = [s for s in self._contract.streams if s.name in self._execution.streams]
+        subscriptions = [self._subscribe(stream) for stream in streams]
+        subscriptions.append(
+            self.create_subscription(JointTrajectory, "action_chunk", self._on_chunk, reliable)
+        )
+        services = [
+            self.create_service(Trigger, "~/estop", self._on_estop),
+            self.create_service(Trigger, "~/resume", self._on_resume),
+            self.create_service(SetBool, "~/dry_run", self._on_dry_run),
+        ]
+        publishers = [self._status, self._commanded, *(p for _, _, p in self._groups)]
+        self._entities += [lambda s=s: self.destroy_subscription(s) for s in subscriptions]
+        self._entities += [lambda s=s: self.destroy_service(s) for s in services]
+        self._entities += [lambda p=p: self.destroy_publisher(p) for p in publishers]
+
+    def _command_publisher(self, group: ActionGroup) -> tuple[ActionGroup, Any, Any]:
+        cls = message_class(group.type)
+        return group, cls, self.create_publisher(cls, group.topic, QoSProfile(depth=1))
+
+    def _subscribe(self, stream: Stream) -> Any:
+        has_stamp = stamp_reader(stream.type) is not None
+
+        def store(message: Any) -> None:
+            received_ns = time.monotonic_ns()
+            try:
+                values = read_stream(stream, message)
+            except CodecError as error:
+                self._execution.counts["measurements_refused"] += 1
+                self.get_logger().warning(str(error), throttle_duration_sec=1.0)
+                return
+            stamp_ns = self._now_ns()
+            if has_stamp:
+                stamp = message.header.stamp
+                stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+            self._execution.measure(
+                stream.name, Sample(stamp_ns=stamp_ns, received_ns=received_ns, payload=values)
+            )
+
+        return self.create_subscription(
+            message_class(stream.type), stream.topic, store, qos_profile_sensor_data
+        )
+
+    def _activate(self) -> None:
+        self._execution.resume()
+        self._pacing = Pacing(period_ns=self._period_ns)
+        gc.collect()
+        gc.freeze()  # what lives now lives on: later collections, and so pauses, stay short
+        self._timer = self.create_timer(self._period_ns / 1e9, self._tick)
+
+    def _deactivate(self) -> None:
+        if self._timer is None:
+            return
+        self.destroy_timer(self._timer)
+        self._timer = None
+        self._brake()
+        self._show(State.LATCHED, "inactive")
+
+    def _shut_down(self) -> None:
+        self._deactivate()
+        self._cleanup()
+
+    def _brake(self) -> None:
+        """Bring the robot to rest within the limits before leaving."""
+        self._execution.latch("deactivated")
+        for _ in range(round(2e9 / self._period_ns)):
+            tick = self._execution.tick(self._now_ns(), time.monotonic_ns())
+            if tick.command is None:
+                return
+            self._publish(tick.command)
+            time.sleep(self._period_ns / 1e9)
+
+    def _cleanup(self) -> None:
+        while self._entities:
+            self._entities.pop()()
+
+    # --- running ---
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _tick(self) -> None:
+        mono_ns = time.monotonic_ns()
+        if not self._pacing.tick(mono_ns):
+            return
+        tick = self._execution.tick(self._now_ns(), mono_ns)
+        if tick.command is not None:
+            self._publish(tick.command)
+        if tick.chunk_age_ns is not None:
+            self._pacing.note_age(tick.chunk_age_ns)
+        self._show(tick.state, tick.cause)
+
+    def _publish(self, command: FloatArray) -> None:
+        if self._execution.dry_run:
+            return
+        stamp_ns = self._now_ns()
+        begin = 0
+        for group, cls, publisher in self._groups:
+            end = begin + len(group.joints)
+            publisher.publish(
+                encode_vector(
+                    cls,
+                    type_name=group.type,
+                    field=group.field,
+                    message_names=tuple(group.joints.values()),
+                    values=command[begin:end],
+                    stamp_ns=0 if group.type == JOINT_TRAJECTORY else stamp_ns,  # 0: at once
+                    time_from_start_ns=self._period_ns,
+                    point_class=JointTrajectoryPoint,
+                    where=group.topic,
+                )
+            )
+            begin = end
+        commanded = JointState(name=list(self._contract.action_names), position=command.tolist())
+        commanded.header.stamp = self.get_clock().now().to_msg()
+        self._commanded.publish(commanded)
+
+    def _show(self, state: State, cause: str) -> None:
+        """Publish ~/status when state or cause changes (figures in a cause do not count)."""
+        key = (state, "".join(c for c in cause if not c.isdigit()))
+        if key == self._shown:
+            return
+        self._shown = key
+        log = self.get_logger().info if state is State.RUNNING else self.get_logger().warning
+        log(f"state={state.value} cause={cause or 'executing a chunk'}")
+        self._status.publish(status(self, _LEVELS[state], state.value, {"cause": cause}))
+
+    def _on_chunk(self, message: JointTrajectory) -> None:
+        try:
+            chunk = decode_chunk(message, self._contract.action_names)
+            self._execution.accept(chunk, self._now_ns())
+        except ChunkError as error:
+            self._execution.counts[f"refused: {error.what}"] += 1
+            self.get_logger().warning(f"chunk refused: {error}", throttle_duration_sec=1.0)
+
+    def _on_estop(self, _request: Any, response: Any) -> Any:
+        self._execution.latch("stopped by ~/estop")
+        response.success, response.message = True, "stopping; ~/resume releases it"
+        return response
+
+    def _on_resume(self, _request: Any, response: Any) -> Any:
+        self._execution.resume()
+        response.success, response.message = True, "waiting for a new action chunk"
+        return response
+
+    def _on_dry_run(self, request: Any, response: Any) -> Any:
+        if self._execution.dry_run != request.data:
+            self._execution.dry_run = bool(request.data)
+            self._execution.resume()  # start anew from the measured pose
+        response.success, response.message = True, f"dry_run={self._execution.dry_run}"
+        return response
+
+    def _diagnose(self) -> Any:
+        state, _ = self._shown or (State.HOLDING, "")
+        values: dict[str, object] = dict(self._execution.counts)
+        if self._timer is not None:
+            values |= self._pacing.figures()
+        values["dry_run"] = self._execution.dry_run
+        return status(self, _LEVELS[state], state.value, values)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of ``ros2 run vla_policy executor_node``."""
+    return run(ExecutorNode, args)

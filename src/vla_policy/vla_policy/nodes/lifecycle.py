@@ -1,0 +1,74 @@
+"""Runs one lifecycle node in its own process, alone on a single-threaded executor."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+from vla_core.errors import VlaError
+from vla_core.parameters import Parameter
+
+AUTOSTART = Parameter(
+    name="autostart",
+    default=False,
+    description="Configure and activate at start; the process exits with 1 if that fails.",
+)
+
+
+def guarded(node: LifecycleNode, step: str, work: Callable[[], None]) -> TransitionCallbackReturn:
+    """Run a transition's work; an expected error is one log line and a failed transition."""
+    try:
+        work()
+    except VlaError as error:
+        node.get_logger().error(f"{step}: {error}")
+        return TransitionCallbackReturn.FAILURE
+    node.get_logger().info(f"{step}: done")
+    return TransitionCallbackReturn.SUCCESS
+
+
+def run(make_node: Callable[[], LifecycleNode], args: list[str] | None) -> int:
+    """Spin until SIGINT or SIGTERM, then deactivate, which stops the robot, and leave.
+
+    The signals are handled here and not by rclpy, whose handler would end publishing at once.
+    """
+    stopped = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        node = make_node()
+    except VlaError as error:
+        print(error, file=sys.stderr, flush=True)
+        rclpy.try_shutdown()
+        return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter(AUTOSTART.name).value and not _bring_up(node):
+            return 1
+        while not stopped:
+            executor.spin_once(timeout_sec=0.1)
+    finally:
+        node.trigger_shutdown()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def _bring_up(node: LifecycleNode) -> bool:
+    return (
+        node.trigger_configure() is TransitionCallbackReturn.SUCCESS
+        and node.trigger_activate() is TransitionCallbackReturn.SUCCESS
+    )

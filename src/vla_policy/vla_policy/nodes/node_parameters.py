@@ -1,0 +1,76 @@
+"""The parameters of the nodes of this package; docs/parameters.md is made from them."""
+
+from __future__ import annotations
+
+from vla_core.parameters import Parameter
+from vla_core.strategies import STRATEGIES
+
+from vla_policy.nodes.lifecycle import AUTOSTART
+
+CONTRACT = Parameter(
+    name="contract",
+    default="",
+    required=True,
+    description="Path of the robot contract (YAML).",
+)
+
+POLICY_NODE = (
+    CONTRACT,
+    Parameter(
+        name="checkpoint",
+        default="",
+        required=True,
+        description="Checkpoint directory, or `hold:` for a policy that stays where it is.",
+    ),
+    Parameter(
+        name="asset_id",
+        default="",
+        description="Normalisation statistics in the checkpoint; empty: those of the robot.",
+    ),
+    Parameter(
+        name="prompt",
+        default="",
+        dynamic=True,
+        description="The task in words; also set by the topic `~/prompt`. Empty: no inference.",
+    ),
+    Parameter(
+        name="device",
+        default="auto",
+        choices=("auto", "cpu", "cuda"),
+        description="Where the model runs; auto takes a GPU when there is one.",
+    ),
+    Parameter(
+        name="precision",
+        default="auto",
+        choices=("auto", "float32", "bfloat16"),
+        description="Precision of the weights; auto is bfloat16 on a GPU, else float32.",
+    ),
+    Parameter(
+        name="num_steps", default=10, low=1, high=100, description="Euler steps of the flow."
+    ),
+    Parameter(
+        name="inference_rate_hz",
+        default=2.0,
+        low=0.01,
+        high=100.0,
+        unit="Hz",
+        description="Observations taken per second; one that comes while inference runs is left.",
+    ),
+    AUTOSTART,
+)
+
+EXECUTOR_NODE = (
+    CONTRACT,
+    Parameter(
+        name="strategy",
+        default="receding_horizon",
+        choices=tuple(STRATEGIES),
+        description="How chunks become commands; temporal_ensemble does not suit flow policies.",
+    ),
+    Parameter(
+        name="dry_run",
+        default=False,
+        description="Compute commands but do not publish them; also by the service `~/dry_run`.",
+    ),
+    AUTOSTART,
+)

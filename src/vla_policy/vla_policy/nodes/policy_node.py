@@ -1,0 +1,222 @@
+"""policy_node: observations in, stamped action chunks out. It may stall or die."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter as RosParameter
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.serialization import deserialize_message
+from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from vla_core.chunk import ActionChunk, encode_chunk
+from vla_core.contract import Camera, Contract, Stream, load_contract
+from vla_core.errors import PolicyError, SampleError
+from vla_core.observation import build_observation
+from vla_core.sampling import Sample, StreamBuffer, select
+from vla_core.types import FloatArray
+
+from vla_policy.nodes.diagnostics import Diagnostics, Level, status
+from vla_policy.nodes.inference_worker import InferenceWorker, Request
+from vla_policy.nodes.lifecycle import guarded, run
+from vla_policy.nodes.messages import message_class, stamp_reader
+from vla_policy.nodes.node_parameters import POLICY_NODE
+from vla_policy.nodes.ros_parameters import declare, read
+from vla_policy.policies.open import open_policy
+
+
+class PolicyNode(LifecycleNode):
+    """Samples the contract's streams at each inference tick and publishes the policy's chunk.
+
+    While a stream is missing or stale it withdraws its chunks, by publishing one without points,
+    so that the executor holds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("policy_node")
+        declare(self, POLICY_NODE)
+        self._counts: Counter[str] = Counter()
+        self._entities: list[Callable[[], Any]] = []
+        self._worker: InferenceWorker | None = None
+        self._stale: str | None = None
+        self._last_error = ""
+
+    # --- transitions ---
+
+    def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "configure", self._configure)
+
+    def on_activate(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "activate", self._activate)
+
+    def on_deactivate(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "deactivate", self._deactivate)
+
+    def on_cleanup(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "cleanup", self._cleanup)
+
+    def on_shutdown(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return guarded(self, "shutdown", self._shut_down)
+
+    def _configure(self) -> None:
+        values = read(self, POLICY_NODE)
+        self._contract: Contract = load_contract(str(values["contract"]))
+        self._step_ns = round(1e9 / self._contract.policy_rate_hz)
+        self._period_s = 1.0 / float(values["inference_rate_hz"])
+        self.get_logger().info(f"loading checkpoint={values['checkpoint']}")
+        self._policy = open_policy(
+            str(values["checkpoint"]),
+            self._contract,
+            device=str(values["device"]),
+            precision=str(values["precision"]),
+            num_steps=int(values["num_steps"]),
+            asset_id=str(values["asset_id"]),
+        )
+        self._classes: dict[str, Any] = {}
+        self._buffers: dict[str, StreamBuffer[bytes]] = {}
+        self._chunks = self.create_publisher(JointTrajectory, "action_chunk", QoSProfile(depth=1))
+        self._entities.append(lambda: self.destroy_publisher(self._chunks))
+        for source in (*self._contract.streams, *self._contract.cameras):
+            self._subscribe(source)
+        prompts = self.create_subscription(String, "~/prompt", self._on_prompt, 1)
+        self._entities.append(lambda: self.destroy_subscription(prompts))
+        self._entities.append(Diagnostics(self, self._diagnose).destroy)
+
+    def _subscribe(self, source: Stream | Camera) -> None:
+        buffer: StreamBuffer[bytes] = StreamBuffer(name=source.name, max_age_s=source.max_age_s)
+        read_stamp = stamp_reader(source.type)
+
+        def store(serialized: bytes) -> None:
+            now_ns = self.get_clock().now().nanoseconds
+            stamp_ns = now_ns if read_stamp is None else read_stamp(serialized)
+            buffer.add(
+                Sample(stamp_ns=stamp_ns, received_ns=time.monotonic_ns(), payload=serialized)
+            )
+            self._counts[f"received/{source.name}"] += 1
+
+        self._classes[source.name] = message_class(source.type)
+        self._buffers[source.name] = buffer
+        subscription = self.create_subscription(
+            self._classes[source.name], source.topic, store, qos_profile_sensor_data, raw=True
+        )
+        self._entities.append(lambda: self.destroy_subscription(subscription))
+
+    def _activate(self) -> None:
+        self._worker = InferenceWorker(self._infer, self._publish, self._on_error)
+        self._timers_running = [
+            self.create_timer(self._period_s, self._inference_tick),
+            self.create_timer(1.0 / self._contract.control_rate_hz, self._watch),
+        ]
+
+    def _deactivate(self) -> None:
+        if self._worker is None:
+            return
+        for timer in self._timers_running:
+            self.destroy_timer(timer)
+        self._worker.stop()
+        self._worker = None
+        self._withdraw()
+
+    def _shut_down(self) -> None:
+        self._deactivate()
+        self._cleanup()
+
+    def _cleanup(self) -> None:
+        while self._entities:
+            self._entities.pop()()
+
+    # --- running ---
+
+    def _on_prompt(self, message: String) -> None:
+        self.set_parameters([RosParameter("prompt", value=message.data)])
+
+    def _select(self, now_ns: int) -> dict[str, Sample[bytes]]:
+        return select(self._buffers, now_ns, time.monotonic_ns())
+
+    def _watch(self) -> None:
+        """Notice at the control rate that a stream is stale: the robot must not move on blind."""
+        try:
+            self._select(self.get_clock().now().nanoseconds)
+        except SampleError as error:
+            if self._stale is None:
+                self.get_logger().warning(f"holding: {error}", throttle_duration_sec=1.0)
+                self._counts["went_stale"] += 1
+                self._stale = str(error.found)
+                self._withdraw()
+            return
+        self._stale = None
+
+    def _withdraw(self) -> None:
+        message = JointTrajectory(joint_names=list(self._contract.action_names))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._chunks.publish(message)
+
+    def _inference_tick(self) -> None:
+        prompt = str(self.get_parameter("prompt").value)
+        if not prompt:
+            self._counts["no_prompt"] += 1
+            self.get_logger().warning(
+                "no prompt: set the parameter prompt, or publish a std_msgs/String on ~/prompt",
+                throttle_duration_sec=5.0,
+            )
+            return
+        now_ns = self.get_clock().now().nanoseconds
+        try:
+            chosen = self._select(now_ns)
+        except SampleError:
+            self._counts["no_observation"] += 1
+            return
+        messages = {name: sample.payload for name, sample in chosen.items()}
+        assert self._worker is not None
+        if not self._worker.submit(Request(stamp_ns=now_ns, messages=messages, prompt=prompt)):
+            self._counts["busy"] += 1
+
+    def _infer(self, request: Request) -> FloatArray:
+        messages = {
+            name: deserialize_message(serialized, self._classes[name])
+            for name, serialized in request.messages.items()
+        }
+        observation = build_observation(
+            self._contract, messages, stamp_ns=request.stamp_ns, prompt=request.prompt
+        )
+        return self._policy.infer(observation)
+
+    def _publish(self, request: Request, actions: FloatArray) -> None:
+        if self._stale is not None:
+            raise PolicyError("chunk dropped: a stream went stale meanwhile", found=self._stale)
+        chunk = ActionChunk(stamp_ns=request.stamp_ns, step_ns=self._step_ns, actions=actions)
+        self._chunks.publish(
+            encode_chunk(
+                chunk, self._contract.action_names, JointTrajectory(), JointTrajectoryPoint
+            )
+        )
+        self._counts["chunks"] += 1
+
+    def _on_error(self, error: Exception) -> None:
+        self._last_error = f"{type(error).__name__}: {error}"
+        self.get_logger().error(f"inference failed: {self._last_error}", throttle_duration_sec=1.0)
+
+    def _diagnose(self) -> Any:
+        worker = self._worker
+        values: dict[str, object] = dict(self._counts)
+        level, message = Level.OK, "inactive"
+        if worker is not None:
+            message = "running"
+            values |= dict(worker.counts)
+            values["latency_p50_ms"] = f"{worker.percentile_ms(50):.1f}"
+            values["latency_p99_ms"] = f"{worker.percentile_ms(99):.1f}"
+            values["busy_for_s"] = f"{worker.busy_for_s:.2f}"
+            if self._last_error:
+                level, values["last_error"] = Level.WARN, self._last_error
+            if self._stale is not None:
+                level, message = Level.WARN, f"no observation: {self._stale}"
+        return status(self, level, message, values)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of ``ros2 run vla_policy policy_node``."""
+    return run(PolicyNode, args)

@@ -1,0 +1,89 @@
+"""One door to every policy: what ``checkpoint:=`` may name."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+import numpy as np
+from vla_core.contract import Contract
+from vla_core.errors import PolicyError
+from vla_core.types import Observation
+
+from vla_policy import robots
+from vla_policy.policies import Policy
+from vla_policy.policies.hold import HoldPolicy
+
+HOLD = "hold:"
+
+
+def open_policy(
+    checkpoint: str,
+    contract: Contract,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    num_steps: int = 10,
+    asset_id: str = "",
+) -> Policy:
+    """A policy for this robot, warmed up by one inference.
+
+    Args:
+        checkpoint: A checkpoint directory, or ``hold:``.
+        contract: The robot.
+        device: ``cpu``, ``cuda``, or ``auto``.
+        precision: ``float32``, ``bfloat16``, or ``auto``.
+        num_steps: Euler steps of the flow.
+        asset_id: Statistics to use; empty: the robot adapter's.
+
+    Raises:
+        CheckpointError: it cannot be loaded or does not fit.
+        PolicyError: the robot is not known, or the contract does not fit its adapter.
+    """
+    robot = robots.get(contract.adapter)
+    robot.check(
+        state_names=contract.state,
+        action_names=contract.action_names,
+        cameras=[camera.name for camera in contract.cameras],
+    )
+    if checkpoint == HOLD:
+        return HoldPolicy(robot=robot, horizon=round(contract.policy_rate_hz))
+    import torch  # after the checks: seconds, and not needed for hold:
+
+    from vla_policy.checkpoints import load_checkpoint
+    from vla_policy.policies.local import LocalPolicy
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise PolicyError("no GPU", where="device", found="cuda", allowed="cpu, or auto")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if precision == "auto":
+        precision = "bfloat16" if device == "cuda" else "float32"
+    if device == "cpu":
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # a core is left for the executor
+    policy = LocalPolicy.from_checkpoint(
+        load_checkpoint(checkpoint, device, getattr(torch, precision)),
+        robot=robot,
+        num_steps=num_steps,
+        asset_id=asset_id or None,
+    )
+    began = time.perf_counter()
+    policy.infer(_example(contract))
+    policy.reset()
+    logging.getLogger(__name__).info("warm-up inference took %.2f s", time.perf_counter() - began)
+    return policy
+
+
+def _example(contract: Contract) -> Observation:
+    """An observation of the right shapes: joints in the middle of their ranges, black images."""
+    joints = [contract.joints[name] for name in contract.state]
+    return Observation(
+        stamp_ns=0,
+        state=np.array([(joint.lower + joint.upper) / 2 for joint in joints]),
+        images={
+            camera.name: np.zeros((camera.height, camera.width, 3), np.uint8)
+            for camera in contract.cameras
+        },
+        prompt="warm up",
+    )
