@@ -1,0 +1,101 @@
+"""UR5, UR5e and UR3: six joints and a gripper, a base and a wrist camera.
+
+State and action, in the contract as in openpi: six joints (rad), gripper in [0, 1].
+
+Source: openpi, examples/ur5/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from vla_core.transforms import AbsoluteActions, Data, DeltaActions, Group, bool_mask
+
+from vla_policy.robots.robot import Robot, actions_and_prompt, camera_slots, random_images
+
+CAMERAS = ("base_rgb", "wrist_rgb")
+DELTA = bool_mask(6, -1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """openpi's UR5 dictionary (`joints` (6,), `gripper` (1,), `base_rgb`, ..) to the model's.
+
+    Args:
+        fast: The empty camera slot stays visible, as pi0-FAST is trained.
+    """
+
+    fast: bool = False
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        slots = {
+            "base_0_rgb": data["base_rgb"],
+            "left_wrist_0_rgb": data["wrist_rgb"],
+            "right_wrist_0_rgb": None,
+        }
+        return {
+            "state": np.concatenate([data["joints"], data["gripper"]]),
+            **camera_slots(slots, mask_missing=not self.fast),
+            **actions_and_prompt(data),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Model actions (H, D) to six joints and the gripper (H, 7)."""
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        return {"actions": np.asarray(data["actions"])[..., :7]}
+
+
+@dataclass(frozen=True, slots=True)
+class FromContract:
+    """The contract's layout to openpi's keys; units are the same."""
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        joints, gripper = np.split(data["state"], [6])
+        return {
+            "joints": joints,
+            "gripper": gripper,
+            **{camera: data["images"][camera] for camera in CAMERAS},
+            **actions_and_prompt(data),
+        }
+
+
+def make_example() -> Data:
+    """An observation in contract units: the arm upright over the table, the gripper open."""
+    return {
+        "state": np.array([0.0, -1.57, 1.57, -1.57, -1.57, 0.0, 0.0]),
+        "images": random_images(CAMERAS),
+        "prompt": "pick up the bottle",
+    }
+
+
+def _build(fast: bool) -> Group:
+    return Group(
+        inputs=(FromContract(), Inputs(fast=fast), DeltaActions(DELTA)),
+        outputs=(AbsoluteActions(DELTA), Outputs()),
+    )
+
+
+_NAMES = (
+    "shoulder_pan_joint",
+    "shoulder_lift_joint",
+    "elbow_joint",
+    "wrist_1_joint",
+    "wrist_2_joint",
+    "wrist_3_joint",
+    "gripper",
+)
+UR5 = Robot(
+    name="ur5",
+    state_names=_NAMES,
+    action_names=_NAMES,
+    cameras=CAMERAS,
+    required_cameras=CAMERAS,
+    asset_id="ur5e",
+    build=_build,
+)
