@@ -1,0 +1,14 @@
+"""ALOHA: ros2 launch vla_bringup aloha.launch.py checkpoint:=<dir> [sim:=true]."""
+
+from launch import LaunchDescription
+
+from vla_bringup.bringup import generate
+
+
+def generate_launch_description() -> LaunchDescription:
+    return generate(
+        contract="aloha.yaml",
+        simulator="aloha_sim",
+        prompt="Transfer cube",
+        simulator_arguments={"physics_rate_hz": "500.0", "seed": "0"},
+    )
