@@ -128,19 +128,11 @@ def encode_vector(
     if type_name == JOINT_STATE:
         message.name = list(message_names)
         setattr(message, field, numbers)
-        return message
-    if point_class is None:
-        raise CodecError(
-            "a JointTrajectory needs the class of its points",
-            where=where,
-            allowed="point_class=trajectory_msgs.msg.JointTrajectoryPoint",
-        )
-    point = point_class()
-    setattr(point, field, numbers)
-    due = point.time_from_start
-    due.sec, due.nanosec = split_ns(time_from_start_ns, where=where)
-    message.joint_names = list(message_names)
-    message.points = [point]
+    else:
+        point = _new_point(point_class, time_from_start_ns, where)
+        setattr(point, field, numbers)
+        message.joint_names = list(message_names)
+        message.points = [point]
     return message
 
 
@@ -195,6 +187,19 @@ def _order(found: tuple[str, ...], wanted: tuple[str, ...], where: str) -> npt.N
             fix="set the joint names of this stream in the contract as the driver publishes them",
         )
     return np.array([index[name] for name in wanted], dtype=np.intp)
+
+
+def _new_point(point_class: Callable[[], Any] | None, due_ns: int, where: str) -> Any:
+    if point_class is None:
+        raise CodecError(
+            "a JointTrajectory needs the class of its points",
+            where=where,
+            allowed="point_class=trajectory_msgs.msg.JointTrajectoryPoint",
+        )
+    point = point_class()
+    due = point.time_from_start
+    due.sec, due.nanosec = split_ns(due_ns, where=where)
+    return point
 
 
 def _only_point(message: Any, where: str) -> Any:

@@ -175,13 +175,7 @@ def encode_image(
     """
     check_choice("type is not an image", type_name, tuple(_ENCODABLE), frame_id)
     check_choice("encoding cannot be written", encoding, _ENCODABLE[type_name], frame_id)
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
-        raise CodecError(
-            "not an RGB image",
-            where=frame_id,
-            found=f"{rgb.dtype} of shape {rgb.shape}",
-            allowed="uint8 of shape (height, width, 3)",
-        )
+    _check_rgb(rgb, frame_id)
     message = message_class()
     message.header.frame_id = frame_id
     stamp = message.header.stamp
@@ -189,7 +183,23 @@ def encode_image(
     if type_name == COMPRESSED_IMAGE:
         message.format = "rgb8; jpeg compressed bgr8"
         message.data = array.array("B", _jpeg(rgb, quality, frame_id))
-        return message
+    else:
+        _fill(message, rgb, encoding)
+    return message
+
+
+def _check_rgb(rgb: Pixels, where: str) -> None:
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
+        raise CodecError(
+            "not an RGB image",
+            where=where,
+            found=f"{rgb.dtype} of shape {rgb.shape}",
+            allowed="uint8 of shape (height, width, 3)",
+        )
+
+
+def _fill(message: Any, rgb: Pixels, encoding: str) -> None:
+    """Write the pixels into a sensor_msgs/msg/Image."""
     if encoding != "rgb8":
         target = cv2.COLOR_RGB2BGR if encoding == "bgr8" else cv2.COLOR_RGB2GRAY
         pixels = np.asarray(cv2.cvtColor(rgb, target), dtype=np.uint8)
@@ -199,7 +209,6 @@ def encode_image(
     message.encoding, message.is_bigendian = encoding, 0
     message.step = pixels.size // rgb.shape[0]
     message.data = array.array("B", pixels.tobytes())
-    return message
 
 
 def _jpeg(rgb: Pixels, quality: int, where: str) -> bytes:
