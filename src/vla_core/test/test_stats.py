@@ -82,6 +82,14 @@ def test_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
         load_norm_stats(tmp_path / "n.json")
 
 
+def test_cut_keeps_the_first_dimensions_of_every_statistic() -> None:
+    entry = load_norm_stats(GOLDEN)["state"].cut(3)
+    whole = load_norm_stats(GOLDEN)["state"]
+    for field in ("mean", "std", "q01", "q99"):
+        np.testing.assert_array_equal(getattr(entry, field), getattr(whole, field)[:3])
+    assert NormStats(mean=np.zeros(2), std=np.ones(2)).cut(1).q01 is None
+
+
 def test_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
     path = write(tmp_path / "n.json", GOOD)
     before = path.read_bytes()

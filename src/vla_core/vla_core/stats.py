@@ -32,6 +32,15 @@ class NormStats:
     q01: Vector | None = None
     q99: Vector | None = None
 
+    def cut(self, dims: int) -> NormStats:
+        """The first dimensions alone."""
+        return NormStats(
+            mean=self.mean[:dims],
+            std=self.std[:dims],
+            q01=None if self.q01 is None else self.q01[:dims],
+            q99=None if self.q99 is None else self.q99[:dims],
+        )
+
 
 def load_norm_stats(path: Path) -> dict[str, NormStats]:
     """Read openpi's `norm_stats.json`: `{"norm_stats": {"state": {"mean": [..], ..}, ..}}`.

@@ -254,7 +254,9 @@ def test_checkpoint_without_tokenizer_is_refused(
         LocalPolicy.from_checkpoint(checkpoint(robot, path=tmp_path), robot=robot)
 
 
-def test_padded_statistics_and_a_chosen_asset_are_accepted() -> None:
+def test_padded_statistics_and_a_chosen_asset_are_accepted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     robot = robots.get("ur5")
     short, padded = stats_for(robot), {}
     for key, entry in short.items():
@@ -267,6 +269,7 @@ def test_padded_statistics_and_a_chosen_asset_are_accepted() -> None:
         for stats in (short, padded)
     ]
     np.testing.assert_array_equal(chunks[0], chunks[1])
+    assert not caplog.records  # zero spans of the padding are no dimensions of the robot
 
 
 @pytest.mark.parametrize(

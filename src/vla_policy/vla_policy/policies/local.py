@@ -197,7 +197,7 @@ def _check_dims(loaded: LoadedCheckpoint, robot: Robot) -> None:
 
 
 def _stats(loaded: LoadedCheckpoint, robot: Robot, asset_id: str) -> Mapping[str, NormStats]:
-    """Statistics of one robot, of its size or padded to the model's."""
+    """Statistics of one robot, cut to its size; files may be padded to the model's."""
     if asset_id not in loaded.norm_stats:
         raise CheckpointError(
             "the checkpoint has no normalisation statistics of this name",
@@ -217,4 +217,7 @@ def _stats(loaded: LoadedCheckpoint, robot: Robot, asset_id: str) -> Mapping[str
                 allowed=f"{dims}, or {loaded.config.action_dim} (padded)",
                 fix="use the statistics of the data that the model was trained on",
             )
-    return {key: stats[key] for key in ("state", "actions")}
+    return {
+        "state": stats["state"].cut(robot.state_dim),
+        "actions": stats["actions"].cut(robot.action_dim),
+    }

@@ -96,8 +96,7 @@ def camera_slots(images: Mapping[str, Array | None], *, mask_missing: bool = Tru
     """Pictures for the model's slots; a slot without a camera is black.
 
     Args:
-        images: Slot to picture, uint8 or float in [0, 1], channels first or last. The first is
-            there always.
+        images: Slot to picture, uint8 or float in [0, 1], channels first or last; at least one.
         mask_missing: Hide black slots from the model. FAST checkpoints were trained seeing them.
 
     Returns:
