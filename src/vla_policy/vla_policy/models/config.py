@@ -33,7 +33,9 @@ def _require_sizes(config: object) -> None:
 
 def _require(holds: bool, what: str, where: str, found: object) -> None:
     if not holds:
-        raise CheckpointError("model sizes do not fit together", where=where, found=found, allowed=what)
+        raise CheckpointError(
+            "model sizes do not fit together", where=where, found=found, allowed=what
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +76,7 @@ class SiglipConfig:
         _require(
             self.width % self.num_heads == 0, "width a multiple of num_heads", "SiglipConfig", self
         )
-        _require(
-            self.image_size >= self.patch_size, "at least one patch", "SiglipConfig", self
-        )
+        _require(self.image_size >= self.patch_size, "at least one patch", "SiglipConfig", self)
 
     @property
     def num_tokens(self) -> int:
@@ -103,7 +103,7 @@ SO400M = SiglipConfig(width=1152, depth=27, mlp_dim=4304, num_heads=16)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pi0Config:
-    """Sizes of a whole pi0 (``pi05`` False) or pi0.5 (True) model; the defaults are the released ones."""
+    """Sizes of a pi0 or (``pi05``) pi0.5 model; the defaults are the released ones."""
 
     pi05: bool = False
     action_dim: int = 32
@@ -134,14 +134,14 @@ class Pi0Config:
     @classmethod
     def tiny(cls, *, pi05: bool, vocab_size: int, **sizes: Any) -> Pi0Config:
         """A model that thinks in some tens of milliseconds on a CPU core, for tests and demos."""
-        defaults = {
+        defaults: dict[str, Any] = {
             "max_token_len": PROMPT_TOKENS[pi05],
             "paligemma": GemmaConfig(
-                width=64, depth=2, mlp_dim=128, num_heads=4, num_kv_heads=1, head_dim=16
+                width=64, depth=4, mlp_dim=256, num_heads=4, num_kv_heads=1, head_dim=16
             ),
             "action_expert": GemmaConfig(
-                width=64, depth=2, mlp_dim=128, num_heads=4, num_kv_heads=1, head_dim=16
+                width=64, depth=4, mlp_dim=256, num_heads=4, num_kv_heads=1, head_dim=16
             ),
-            "siglip": SiglipConfig(width=48, depth=2, mlp_dim=96, num_heads=4),
+            "siglip": SiglipConfig(width=64, depth=3, mlp_dim=128, num_heads=4),
         }
         return cls(pi05=pi05, vocab_size=vocab_size, **(defaults | sizes))

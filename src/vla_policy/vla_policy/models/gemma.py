@@ -1,7 +1,7 @@
-"""Gemma experts that attend jointly, layer by layer in lock-step, and the cache of a finished prefix.
+"""Gemma experts that attend jointly, layer by layer, and the cache of a finished prefix.
 
-Shapes: B batch, L tokens of one expert, Q query tokens of all experts, S key tokens (cached + Q), D width,
-N query heads, G key/value heads, K head width, C width of the condition.
+Shapes: B batch, L tokens of one expert, Q query tokens of all experts, S key tokens (cached + Q),
+D width, N query heads, G key/value heads, K head width, C width of the condition.
 Source: openpi src/openpi/models/gemma.py; adaptive norms after "adaRMS" of pi0.5.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vla_policy.models.config import GemmaConfig
@@ -24,8 +24,8 @@ ROPE_BASE = 10_000.0
 class RMSNorm(nn.Module):
     """Root-mean-square norm in float32.
 
-    Plain: scaled by (1 + weight). Adaptive (``adaptive`` set): no learned scale; a linear map of the
-    condition gives scale, shift and the gate of the sub-layer that follows, in this order.
+    Plain: scaled by (1 + weight). Adaptive (``adaptive`` set): no learned scale; a linear map of
+    the condition gives scale, shift and the gate of the sub-layer that follows, in this order.
     """
 
     def __init__(self, width: int, *, adaptive: bool) -> None:
@@ -36,7 +36,9 @@ class RMSNorm(nn.Module):
     def forward(self, x_BLD: Tensor, cond_BC: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Returns the normed tokens and the gate (B, 1, D), None for a plain norm."""
         wide_BLD = x_BLD.to(torch.float32)
-        normed_BLD = wide_BLD * torch.rsqrt(wide_BLD.square().mean(-1, keepdim=True) + RMS_NORM_EPS)
+        normed_BLD = wide_BLD * torch.rsqrt(
+            wide_BLD.square().mean(-1, keepdim=True) + RMS_NORM_EPS
+        )
         if self.dense is None:
             return (normed_BLD * (1.0 + self.weight.to(torch.float32))).to(x_BLD.dtype), None
         modulation_B1D3 = self.dense(cond_BC.to(self.dense.weight.dtype))[:, None]
@@ -113,7 +115,7 @@ class Gemma(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """The tokens (B, L, D) that one expert works on, and the condition (B, C) of its adaptive norms."""
+    """The tokens (B, L, D) of one expert, and the condition (B, C) of its adaptive norms."""
 
     expert: Gemma
     x_BLD: Tensor
@@ -141,7 +143,7 @@ class _Projected:
 
 
 def rotations(positions_BQ: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine (B, 1, Q, K/2) float32 of the rotary embedding, base 10000, for all layers at once."""
+    """Cosine and sine (B, 1, Q, K/2) float32 of the rotary embedding, for all layers at once."""
     half = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions_BQ.device)
     angles = positions_BQ[:, None, :, None].to(torch.float32) / ROPE_BASE ** (half / head_dim)
     return angles.cos(), angles.sin()
@@ -155,7 +157,7 @@ def rotate(x_BNQK: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def attend(q_BNQK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, mask_B1QS: Tensor) -> Tensor:
-    """Softmax attention, softmax in float32; True in the boolean mask means visible. (B, Q, N*K)"""
+    """Softmax attention, True in the mask means visible; returns (B, Q, N*K)."""
     group = q_BNQK.shape[1] // k_BGSK.shape[1]
     k_BNSK = k_BGSK.repeat_interleave(group, dim=1)
     v_BNSK = v_BGSK.repeat_interleave(group, dim=1)
@@ -183,7 +185,7 @@ def _project(streams: Sequence[Stream], index: int, rotation: tuple[Tensor, Tens
 def _finish(
     streams: Sequence[Stream], index: int, mixed_BQD: Tensor, gates: Sequence[Tensor | None]
 ) -> list[Stream]:
-    """Output projection, residuals and feed-forward of each expert on its own share of the tokens."""
+    """Output projection, residuals and feed-forward of each expert on its own tokens."""
     finished = []
     shares = mixed_BQD.split([stream.x_BLD.shape[1] for stream in streams], dim=1)
     for stream, mixed_BLD, gate in zip(streams, shares, gates, strict=True):
@@ -207,7 +209,7 @@ def run_experts(
     Args:
         streams: One per expert, in the order of the joint sequence.
         positions_BQ: Position of each token of the joint sequence.
-        mask_B1QS: True where a query may see a key; the keys are the cached ones, then the streams'.
+        mask_B1QS: True where a query may see a key; keys are the cached, then the streams'.
         cache: Keys and values to look back at; left as it is.
 
     Returns:

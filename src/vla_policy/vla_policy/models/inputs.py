@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from vla_core.errors import PolicyError
 
 from vla_policy.models.config import IMAGE_KEYS, Pi0Config
 from vla_policy.models.siglip import pixels
-from vla_core.errors import PolicyError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +24,8 @@ class ModelInputs:
     """A batch of observations in model space, on the model's device.
 
     Args:
-        images: (B, 3, S, S) float32 in [-1, 1] by camera slot (a name in ``IMAGE_KEYS``). A slot that is
-            not there counts as masked, which gives the same actions and costs nothing.
+        images: (B, 3, S, S) float32 in [-1, 1] by camera slot (a name in ``IMAGE_KEYS``).
+            A slot that is not there counts as masked: the same actions at no cost.
         image_masks: (B,) bool for each of ``images``; False where the camera is absent.
         tokens: (B, L) int64 prompt tokens, 0 where padded.
         token_mask: (B, L) bool, False where padded.
@@ -52,12 +52,12 @@ class ModelInputs:
         """From arrays with a batch axis; images (B, S, S, 3) uint8 RGB, scaled on the device."""
 
         def on_device(array: NDArray[Any], dtype: torch.dtype) -> Tensor:
-            return torch.tensor(array, dtype=dtype, device=device)  # a copy: the caller keeps its own
+            return torch.tensor(
+                array, dtype=dtype, device=device
+            )  # a copy: the caller keeps its own
 
         return cls(
-            images={
-                name: pixels(on_device(image, torch.uint8)) for name, image in images.items()
-            },
+            images={name: pixels(on_device(image, torch.uint8)) for name, image in images.items()},
             image_masks={name: on_device(m, torch.bool) for name, m in image_masks.items()},
             tokens=on_device(tokens, torch.int64),
             token_mask=on_device(token_mask, torch.bool),
@@ -65,7 +65,7 @@ class ModelInputs:
         )
 
     def without_masked_cameras(self) -> ModelInputs:
-        """The same inputs without the cameras that no row of the batch has; reads the masks back to the host."""
+        """The same inputs without the cameras that no row has; waits for the device."""
         kept = [name for name in self.images if bool(self.image_masks[name].any())]
         return replace(
             self,

@@ -1,8 +1,8 @@
-"""pi0 and pi0.5: a vision-language prefix, an action expert, and flow matching between noise and actions.
+"""pi0 and pi0.5: a vision-language prefix, an action expert, and flow matching from noise.
 
-Parameter names are those of openpi's PyTorch checkpoints, except for two entries of such a file: the token
-embedding, which the file stores under its tied name, and the expert's output head, which nothing uses
-(``checkpoints/openpi_pytorch.py`` knows about both).
+Parameter names are those of openpi's PyTorch checkpoints, except for two entries of such a file:
+the token embedding, which the file stores under its tied name, and the expert's output head,
+which nothing uses (``checkpoints/openpi_pytorch.py`` knows about both).
 
 Shapes: B batch, P prefix tokens, Q suffix tokens, S = P + Q, H action horizon, A action dimension,
 W prefix width, E width of the action expert. Flow time is 1 at noise and 0 at data.
@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vla_policy.models.config import IMAGE_KEYS, Pi0Config
@@ -38,14 +38,16 @@ FLOAT32_PARTS = (
 
 def parameter_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
     """The type in which a model of type ``dtype`` keeps the parameter ``name``."""
-    narrow = name.startswith("paligemma_with_expert.") and not any(p in name for p in FLOAT32_PARTS)
+    narrow = name.startswith("paligemma_with_expert.") and not any(
+        p in name for p in FLOAT32_PARTS
+    )
     return dtype if narrow else torch.float32
 
 
 def embed_time(time_B: Tensor, width: int) -> Tensor:
-    """Sines, then cosines, of flow time with periods from 4e-3 to 4 in geometric steps: (B, width) float32.
+    """Sines, then cosines, of flow time: (B, width) float32.
 
-    The angles reach 1.6e3, hence float64.
+    Periods go from 4e-3 to 4 in geometric steps. The angles reach 1.6e3, hence float64.
     """
     fraction = torch.linspace(0.0, 1.0, width // 2, dtype=torch.float64, device=time_B.device)
     period = MIN_PERIOD * (MAX_PERIOD / MIN_PERIOD) ** fraction
@@ -58,9 +60,7 @@ class _PaligemmaBody(nn.Module):
         super().__init__()
         self.vision_tower = VisionTower(config.siglip)
         self.multi_modal_projector = Projector(config.siglip, config.paligemma.width)
-        self.language_model = Gemma(
-            config.paligemma, vocab_size=config.vocab_size, adaptive=False
-        )
+        self.language_model = Gemma(config.paligemma, vocab_size=config.vocab_size, adaptive=False)
 
 
 class _Paligemma(nn.Module):  # a level of names, like the next two
@@ -112,8 +112,13 @@ class Pi0(nn.Module):
     def device(self) -> torch.device:
         return self.action_in_proj.weight.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the experts' activations."""
+        return self._expert.dtype
+
     def set_precision(self, dtype: torch.dtype) -> Pi0:
-        """Casts to ``dtype`` all parameters that take part in it (see ``parameter_dtype``), in place."""
+        """Casts all parameters in place, each to its ``parameter_dtype``."""
         for name, parameter in self.named_parameters():
             parameter.data = parameter.data.to(parameter_dtype(name, dtype))
         return self
@@ -126,7 +131,8 @@ class Pi0(nn.Module):
         """
         inputs.check(self.config)
         body, batch = self._paligemma, inputs.tokens.shape[0]
-        parts, masks = [], []
+        parts: list[Tensor] = []
+        masks: list[Tensor] = []
         names = [name for name in IMAGE_KEYS if name in inputs.images]
         if names:  # one pass for all cameras
             images = torch.cat([inputs.images[name] for name in names])
@@ -143,7 +149,7 @@ class Pi0(nn.Module):
         """State (pi0 only), noisy actions and flow time, all float32.
 
         Returns:
-            Tokens (B, Q, E), the state token first, and the condition (B, E) of the adaptive norms (pi0.5).
+            Tokens (B, Q, E), the state token first, and the norms' condition (B, E) or None.
         """
         action_BHE = self.action_in_proj(noisy_BHA)
         time_BE = embed_time(time_B, self.config.action_expert.width)
@@ -166,7 +172,7 @@ class Pi0(nn.Module):
     def velocity(
         self, cache: PrefixCache, state_BA: Tensor, noisy_BHA: Tensor, time_B: Tensor
     ) -> Tensor:
-        """Velocity (B, H, A) float32 from data to noise at flow time ``time_B``, given an encoded prefix."""
+        """Velocity (B, H, A) float32 from data to noise, given an encoded prefix."""
         x_BQE, cond_BE = self.embed_suffix(state_BA, noisy_BHA, time_B)
         own_QQ = self._suffix_mask(x_BQE)
         batch, size = x_BQE.shape[:2]
@@ -187,7 +193,7 @@ class Pi0(nn.Module):
         x_BQE, cond_BE = self.embed_suffix(inputs.state, noisy_BHA, time_B)
         batch, size = x_BQE.shape[:2]
         valid_BS = torch.cat((valid_BP, valid_BP.new_ones(batch, size)), dim=1)
-        # Prefix rows see the valid prefix, suffix rows that and their own block: never a row without a key.
+        # Prefix rows see the valid prefix, suffix rows that and their own block.
         mask_BSS = valid_BS[:, None].repeat(1, valid_BS.shape[1], 1)
         mask_BSS[:, :-size, -size:] = False
         mask_BSS[:, -size:, -size:] = self._suffix_mask(x_BQE)
@@ -206,15 +212,19 @@ class Pi0(nn.Module):
     ) -> Tensor:
         """Flow-matching error (B, H, A), squared and not reduced.
 
-        Source: pi0, arXiv 2410.24164, section IV (with time running from data to noise, as in openpi).
+        Source: pi0, arXiv 2410.24164, section IV; time runs as in openpi.
         """
         time_B11 = time_B[:, None, None]
         noisy_BHA = time_B11 * noise_BHA + (1 - time_B11) * actions_BHA
-        return (self.joint_velocity(inputs, noisy_BHA, time_B) - (noise_BHA - actions_BHA)).square()
+        return (
+            self.joint_velocity(inputs, noisy_BHA, time_B) - (noise_BHA - actions_BHA)
+        ).square()
 
     @torch.no_grad()
-    def sample_actions(self, inputs: ModelInputs, noise_BHA: Tensor, num_steps: int = 10) -> Tensor:
-        """Integrates from noise (time 1) to actions (time 0) with Euler steps: (B, H, A) float32, normalised."""
+    def sample_actions(
+        self, inputs: ModelInputs, noise_BHA: Tensor, num_steps: int = 10
+    ) -> Tensor:
+        """Euler steps from noise (time 1) to actions (time 0): (B, H, A) float32, normalised."""
         cache = self.encode_prefix(inputs)
         x_BHA, time, step = noise_BHA, np.float32(1.0), np.float32(-1.0 / num_steps)
         for _ in range(num_steps):

@@ -7,7 +7,7 @@ Source: big_vision SigLIP So400m/14 as used by openpi (src/openpi/models/siglip.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vla_policy.models.config import SiglipConfig

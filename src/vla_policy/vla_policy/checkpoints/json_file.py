@@ -1,0 +1,36 @@
+"""Small JSON objects of a checkpoint, read with a limit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vla_core.errors import CheckpointError
+
+MAX_BYTES = 1 << 20
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """One JSON object; anything else, or more than 1 MiB, is a CheckpointError."""
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ValueError(f"{size} bytes")
+        root = json.loads(path.read_bytes())
+    except OSError as error:
+        raise _bad(path, error.strerror) from error
+    except (ValueError, RecursionError) as error:
+        raise _bad(path, error) from error
+    if not isinstance(root, dict):
+        raise _bad(path, type(root).__name__)
+    return root
+
+
+def _bad(path: Path, found: object) -> CheckpointError:
+    return CheckpointError(
+        "a configuration file cannot be read",
+        where=str(path),
+        found=found,
+        allowed=f"one JSON object of at most {MAX_BYTES} bytes",
+        fix="take the file that was written with the weights",
+    )

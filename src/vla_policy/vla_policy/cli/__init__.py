@@ -1,0 +1,1 @@
+"""Commands of this package: ``ros2 run vla_policy <command>``."""

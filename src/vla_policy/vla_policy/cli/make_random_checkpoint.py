@@ -1,0 +1,126 @@
+"""Makes a small checkpoint with random weights, to try the whole road without a trained model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+from vla_core.errors import VlaError
+from vla_core.stats import NormStats, Vector
+from vla_core.transforms import apply
+
+from vla_policy import robots
+from vla_policy.checkpoints import save_checkpoint
+from vla_policy.models.config import Pi0Config
+from vla_policy.models.random_init import random_pi0
+from vla_policy.robots.robot import Robot, random_images
+from vla_policy.tokenizers.paligemma import PaligemmaTokenizer
+
+SIZES: Mapping[str, Callable[..., Pi0Config]] = {"tiny": Pi0Config.tiny}
+STATE_STD = 0.5  # rad, and shares of a gripper's range
+Q99 = 2.326  # standard deviations from the mean of a normal distribution to its 99th percentile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """A resting pose in contract units, and the action that holds it."""
+
+    state: tuple[float, ...]
+    action: tuple[float, ...]
+
+
+_VIPERX = (0.0, -0.96, 1.16, 0.0, -0.3, 0.0)
+_UR = (0.0, -1.57, 1.57, -1.57, -1.57, 0.0, 0.5)
+_FR3 = (0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785, 0.5)
+_PIPER = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.04) * 2
+_WIDOWX = (0.0, 0.2618, 0.2618, 0.0, 0.0, 0.0, 0.04) * 2
+
+#: By robot adapter. A ViperX finger is read in m (here half open), its gripper moved in rad.
+REST = {
+    "aloha": Rest(state=(*_VIPERX, 0.038) * 2, action=(*_VIPERX, 0.42) * 2),
+    "aloha_agilex": Rest(state=_PIPER, action=_PIPER),
+    "aloha_trossen": Rest(state=_WIDOWX, action=_WIDOWX),
+    "ur5": Rest(state=_UR, action=_UR),
+    "droid": Rest(state=_FR3, action=_FR3),
+}
+
+
+def rest_stats(robot: Robot, action_std: float) -> dict[str, NormStats]:
+    """Statistics under which a normalised action of zero holds still at the resting pose.
+
+    Args:
+        robot: Its own transforms bring the pose into the units of the model.
+        action_std: Size of the motions of a random policy, rad.
+    """
+    rest = REST[robot.name]
+    held = apply(
+        robot.transforms().inputs,
+        {
+            "state": np.array(rest.state),
+            "actions": np.array([rest.action]),
+            "images": random_images(robot.cameras),
+            "prompt": "",
+        },
+    )
+    return {
+        "state": _around(held["state"], STATE_STD),
+        "actions": _around(held["actions"][0], action_std),
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns 0 when done, 1 when it failed. Wrong usage exits with 2."""
+    options = _parser().parse_args(argv)
+    try:
+        parameters = _write(options)
+    except (VlaError, OSError) as error:
+        print(f"make_random_checkpoint: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"wrote {options.output}: {options.model} for {options.robot}, {parameters} parameters,"
+        f" RANDOM weights (seed {options.seed}): it moves a little and can do no task"
+    )
+    return 0
+
+
+def _write(options: argparse.Namespace) -> int:
+    robot = robots.get(options.robot)
+    with as_file(files("vla_policy") / "tokenizers" / "small.model") as tokenizer:
+        vocab_size = PaligemmaTokenizer(tokenizer, 1).vocab_size
+        config = SIZES[options.size](pi05=options.model == "pi05", vocab_size=vocab_size)
+        model = random_pi0(config, options.seed)
+        stats = rest_stats(robot, options.action_std)
+        save_checkpoint(
+            options.output,
+            model=model,
+            norm_stats={robot.asset_id: stats},
+            tokenizer=tokenizer,
+        )
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _around(mean: Vector, std: float) -> NormStats:
+    spread = np.full_like(mean, std)
+    return NormStats(mean=mean, std=spread, q01=mean - Q99 * spread, q99=mean + Q99 * spread)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make_random_checkpoint", description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="new directory to write")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    parser.add_argument("--model", choices=("pi0", "pi05"), default="pi0", help="model family")
+    parser.add_argument("--robot", choices=tuple(REST), default="aloha", help="robot adapter")
+    parser.add_argument("--size", choices=tuple(SIZES), default="tiny", help="model size")
+    parser.add_argument(
+        "--action-std", type=float, default=0.05, help="size of the motions in rad (0.05)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
