@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
@@ -26,7 +26,7 @@ from vla_core.strategies import make_strategy
 from vla_core.types import FloatArray
 
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
-from vla_policy.nodes.lifecycle import guarded, run
+from vla_policy.nodes.lifecycle import Supervised, guarded, run
 from vla_policy.nodes.messages import message_class, stamp_reader
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE
 from vla_policy.nodes.ros_parameters import declare, read
@@ -34,7 +34,7 @@ from vla_policy.nodes.ros_parameters import declare, read
 _LEVELS = {State.RUNNING: Level.OK, State.HOLDING: Level.WARN, State.LATCHED: Level.ERROR}
 
 
-class ExecutorNode(LifecycleNode):
+class ExecutorNode(Supervised):
     """The only node that commands the robot. Imports no torch; runs in its own process."""
 
     def __init__(self) -> None:
@@ -199,8 +199,10 @@ class ExecutorNode(LifecycleNode):
         if key == self._shown:
             return
         self._shown = key
-        log = self.get_logger().info if state is State.RUNNING else self.get_logger().warning
-        log(f"state={state.value} cause={cause or 'executing a chunk'}")
+        if state is State.RUNNING:
+            self.get_logger().info(f"state={state.value}")
+        else:
+            self.get_logger().warning(f"state={state.value} cause={cause}")
         self._status.publish(status(self, _LEVELS[state], state.value, {"cause": cause}))
 
     def _on_chunk(self, message: JointTrajectory) -> None:
@@ -210,6 +212,11 @@ class ExecutorNode(LifecycleNode):
         except ChunkError as error:
             self._execution.counts[f"refused: {error.what}"] += 1
             self.get_logger().warning(f"chunk refused: {error}", throttle_duration_sec=1.0)
+
+    def on_internal_error(self, error: Exception) -> None:
+        """A fault of this program: stop, and stay stopped."""
+        self._execution.counts["internal_errors"] += 1
+        self._execution.latch(f"internal error: {type(error).__name__}: {error}")
 
     def _on_estop(self, _request: Any, response: Any) -> Any:
         self._execution.latch("stopped by ~/estop")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
+from abc import abstractmethod
 from collections.abc import Callable
 from types import FrameType
 
@@ -21,6 +23,14 @@ AUTOSTART = Parameter(
 )
 
 
+class Supervised(LifecycleNode):
+    """A lifecycle node that outlives its own faults."""
+
+    @abstractmethod
+    def on_internal_error(self, error: Exception) -> None:
+        """Called after an exception got out of a callback."""
+
+
 def guarded(node: LifecycleNode, step: str, work: Callable[[], None]) -> TransitionCallbackReturn:
     """Run a transition's work; an expected error is one log line and a failed transition."""
     try:
@@ -32,7 +42,7 @@ def guarded(node: LifecycleNode, step: str, work: Callable[[], None]) -> Transit
     return TransitionCallbackReturn.SUCCESS
 
 
-def run(make_node: Callable[[], LifecycleNode], args: list[str] | None) -> int:
+def run(make_node: Callable[[], Supervised], args: list[str] | None) -> int:
     """Spin until SIGINT or SIGTERM, then deactivate, which stops the robot, and leave.
 
     The signals are handled here and not by rclpy, whose handler would end publishing at once.
@@ -43,7 +53,11 @@ def run(make_node: Callable[[], LifecycleNode], args: list[str] | None) -> int:
         nonlocal stopped
         stopped = True
 
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # of rcl, for arguments that it cannot parse
+        print(f"cannot start: {error}", file=sys.stderr, flush=True)
+        return 2
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -58,7 +72,11 @@ def run(make_node: Callable[[], LifecycleNode], args: list[str] | None) -> int:
         if node.get_parameter(AUTOSTART.name).value and not _bring_up(node):
             return 1
         while not stopped:
-            executor.spin_once(timeout_sec=0.1)
+            try:
+                executor.spin_once(timeout_sec=0.1)
+            except Exception as error:  # of a callback: the node counts it and changes its state
+                traceback.print_exc()
+                node.on_internal_error(error)
     finally:
         node.trigger_shutdown()
         executor.shutdown()

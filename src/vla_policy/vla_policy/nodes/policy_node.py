@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
@@ -22,14 +22,14 @@ from vla_core.types import FloatArray
 
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.inference_worker import InferenceWorker, Request
-from vla_policy.nodes.lifecycle import guarded, run
+from vla_policy.nodes.lifecycle import Supervised, guarded, run
 from vla_policy.nodes.messages import message_class, stamp_reader
 from vla_policy.nodes.node_parameters import POLICY_NODE
 from vla_policy.nodes.ros_parameters import declare, read
 from vla_policy.policies.open import open_policy
 
 
-class PolicyNode(LifecycleNode):
+class PolicyNode(Supervised):
     """Samples the contract's streams at each inference tick and publishes the policy's chunk.
 
     While a stream is missing or stale it withdraws its chunks, by publishing one without points,
@@ -199,6 +199,11 @@ class PolicyNode(LifecycleNode):
     def _on_error(self, error: Exception) -> None:
         self._last_error = f"{type(error).__name__}: {error}"
         self.get_logger().error(f"inference failed: {self._last_error}", throttle_duration_sec=1.0)
+
+    def on_internal_error(self, error: Exception) -> None:
+        """A fault of this program, or a message that is not what it says."""
+        self._counts["internal_errors"] += 1
+        self._on_error(error)
 
     def _diagnose(self) -> Any:
         worker = self._worker
