@@ -1,6 +1,15 @@
+from collections import defaultdict
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 package_name = "vla_bringup"
+share = Path("share") / package_name
+
+shared: dict[str, list[str]] = defaultdict(list)
+for path in [*Path("launch").glob("*.launch.py"), *Path("config").rglob("*.*")]:
+    if path.is_file():
+        shared[str(share / path.parent)].append(str(path))
 
 setup(
     name=package_name,
@@ -9,7 +18,8 @@ setup(
     package_data={package_name: ["py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
-        (f"share/{package_name}", ["package.xml"]),
+        (str(share), ["package.xml"]),
+        *shared.items(),
     ],
     install_requires=["setuptools"],
     zip_safe=True,
@@ -17,5 +27,10 @@ setup(
     maintainer_email="maintainers@example.com",
     description="Launch files, robot contracts, simulated robots and the demo.",
     license="Apache-2.0",
-    entry_points={"console_scripts": []},
+    entry_points={
+        "console_scripts": [
+            "aloha_sim = vla_bringup.sim.aloha_sim_node:main",
+            "fake_robot = vla_bringup.sim.fake_robot_node:main",
+        ]
+    },
 )
