@@ -116,7 +116,16 @@ def test_an_existing_directory_is_kept(tmp_path: Path, capsys: pytest.CaptureFix
     assert content(tmp_path) == {"mine": b"work"}
 
 
-@pytest.mark.parametrize("arguments", [[], ["--output", "x", "--model", "pi9"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--output", "x", "--model", "pi9"],
+        ["--output", "x", "--seed", "-1"],
+        ["--output", "x", "--action-std", "nan"],
+        ["--output", "x", "--action-std", "0"],
+    ],
+)
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -112,14 +112,26 @@ def _around(mean: Vector, std: float) -> NormStats:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make_random_checkpoint", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="new directory to write")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    parser.add_argument("--seed", type=_seed, default=0, help="same seed, same bytes")
     parser.add_argument("--model", choices=("pi0", "pi05"), default="pi0", help="model family")
     parser.add_argument("--robot", choices=tuple(REST), default="aloha", help="robot adapter")
     parser.add_argument("--size", choices=tuple(SIZES), default="tiny", help="model size")
     parser.add_argument(
-        "--action-std", type=float, default=0.05, help="size of the motions in rad (0.05)"
+        "--action-std", type=_size_rad, default=0.05, help="size of the motions in rad (0.05)"
     )
     return parser
+
+
+def _seed(text: str) -> int:
+    if (seed := int(text)) < 0:
+        raise argparse.ArgumentTypeError("a seed is 0 or more")
+    return seed
+
+
+def _size_rad(text: str) -> float:
+    if not 0 < (size := float(text)) <= 1:  # NaN too
+        raise argparse.ArgumentTypeError("a size of motion is above 0 and at most 1 rad")
+    return size
 
 
 if __name__ == "__main__":
