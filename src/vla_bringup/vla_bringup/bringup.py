@@ -11,9 +11,9 @@ from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.launch_description_entity import LaunchDescriptionEntity
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 PACKAGE = "vla_bringup"
 
@@ -94,8 +94,8 @@ def _nodes(
 ) -> list[LaunchDescriptionEntity]:
     namespace = LaunchConfiguration("namespace")
     contract = {"contract": _text("contract")}
-    policy_file = PathJoinSubstitution(
-        [str(share / "config" / "policies"), [LaunchConfiguration("policy"), ".yaml"]]
+    policy_file = ParameterFile(
+        [str(share / "config" / "policies") + "/", LaunchConfiguration("policy"), ".yaml"]
     )
     policy = Node(
         package="vla_policy",

@@ -352,7 +352,7 @@ def _safety(block: Block, units: list[str]) -> Safety:
     safety = Safety(
         start_offset=offsets("start_offset"),
         gross_offset=offsets("gross_offset"),
-        latch_after_s=block.number("latch_after_s", low=0.02, high=60, default=0.5),
+        latch_after_s=block.number("latch_after_s", low=0.02, high=60, default=1.0),
     )
     block.finish()
     return safety

@@ -27,7 +27,7 @@ from vla_core.types import FloatArray
 
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.lifecycle import Supervised, guarded, run
-from vla_policy.nodes.messages import message_class, stamp_reader
+from vla_policy.nodes.messages import LossCounter, message_class, stamp_reader
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE
 from vla_policy.nodes.ros_parameters import declare, read
 
@@ -72,6 +72,7 @@ class ExecutorNode(Supervised):
         self._entities.append(Diagnostics(self, self._diagnose).destroy)
 
     def _connect(self) -> None:
+        self._losses: dict[str, LossCounter] = {}
         reliable = QoSProfile(depth=1)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._status = self.create_publisher(DiagnosticStatus, "~/status", latched)
@@ -99,8 +100,11 @@ class ExecutorNode(Supervised):
     def _subscribe(self, stream: Stream) -> Any:
         has_stamp = stamp_reader(stream.type) is not None
 
-        def store(message: Any) -> None:
+        losses = self._losses[stream.name] = LossCounter()
+
+        def store(message: Any, info: dict[str, Any]) -> None:
             received_ns = time.monotonic_ns()
+            losses.count(info)
             try:
                 values = read_stream(stream, message)
             except CodecError as error:
@@ -238,6 +242,8 @@ class ExecutorNode(Supervised):
     def _diagnose(self) -> Any:
         state, _ = self._shown or (State.HOLDING, "")
         values: dict[str, object] = dict(self._execution.counts)
+        for name, losses in self._losses.items():
+            values |= {f"received/{name}": losses.received, f"lost/{name}": losses.lost}
         if self._timer is not None:
             values |= self._pacing.figures()
         values["dry_run"] = self._execution.dry_run

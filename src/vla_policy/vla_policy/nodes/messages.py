@@ -1,9 +1,9 @@
-"""Message classes by name, and header stamps, for nodes whose topics come from a contract."""
+"""Message classes by name, header stamps and losses, for topics that come from a contract."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ament_index_python import get_resource
@@ -36,3 +36,20 @@ def stamp_reader(type_name: str) -> Callable[[bytes], int] | None:
     if fields and fields[0] == ("header", "std_msgs/Header"):
         return peek_stamp_ns
     return None
+
+
+class LossCounter:
+    """Counts the messages of one publisher that never arrived, by the gaps in their numbers."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.lost = 0
+        self._last = 0
+
+    def count(self, info: Mapping[str, Any]) -> None:
+        """Take note of a message by the info that rclpy gives with it."""
+        number = info["publication_sequence_number"] or 0
+        if self.received and number > self._last:  # a smaller one is of a new publisher
+            self.lost += number - self._last - 1
+        self._last = number
+        self.received += 1

@@ -23,7 +23,7 @@ from vla_core.types import FloatArray
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.inference_worker import InferenceWorker, Request
 from vla_policy.nodes.lifecycle import Supervised, guarded, run
-from vla_policy.nodes.messages import message_class, stamp_reader
+from vla_policy.nodes.messages import LossCounter, message_class, stamp_reader
 from vla_policy.nodes.node_parameters import POLICY_NODE
 from vla_policy.nodes.ros_parameters import declare, read
 from vla_policy.policies.open import open_policy
@@ -77,6 +77,7 @@ class PolicyNode(Supervised):
             asset_id=str(values["asset_id"]),
         )
         self._classes: dict[str, Any] = {}
+        self._losses: dict[str, LossCounter] = {}
         self._buffers: dict[str, StreamBuffer[bytes]] = {}
         self._chunks = self.create_publisher(JointTrajectory, "action_chunk", QoSProfile(depth=1))
         self._entities.append(lambda: self.destroy_publisher(self._chunks))
@@ -90,13 +91,15 @@ class PolicyNode(Supervised):
         buffer: StreamBuffer[bytes] = StreamBuffer(name=source.name, max_age_s=source.max_age_s)
         read_stamp = stamp_reader(source.type)
 
-        def store(serialized: bytes) -> None:
+        losses = self._losses[source.name] = LossCounter()
+
+        def store(serialized: bytes, info: dict[str, Any]) -> None:
+            losses.count(info)
             now_ns = self.get_clock().now().nanoseconds
             stamp_ns = now_ns if read_stamp is None else read_stamp(serialized)
             buffer.add(
                 Sample(stamp_ns=stamp_ns, received_ns=time.monotonic_ns(), payload=serialized)
             )
-            self._counts[f"received/{source.name}"] += 1
 
         self._classes[source.name] = message_class(source.type)
         self._buffers[source.name] = buffer
@@ -148,7 +151,9 @@ class PolicyNode(Supervised):
                 self._stale = str(error.found)
                 self._withdraw()
             return
-        self._stale = None
+        if self._stale is not None:
+            self._stale = None
+            self._inference_tick()  # the robot is holding: do not wait for the next tick
 
     def _withdraw(self) -> None:
         message = JointTrajectory(joint_names=list(self._contract.action_names))
@@ -208,6 +213,8 @@ class PolicyNode(Supervised):
     def _diagnose(self) -> Any:
         worker = self._worker
         values: dict[str, object] = dict(self._counts)
+        for name, losses in self._losses.items():
+            values |= {f"received/{name}": losses.received, f"lost/{name}": losses.lost}
         level, message = Level.OK, "inactive"
         if worker is not None:
             message = "running"
