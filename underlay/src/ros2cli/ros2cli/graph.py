@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import rclpy
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import HIDDEN_NODE_PREFIX, Node
 from rclpy.parameter import Parameter
 from rclpy.topic_or_service_is_hidden import topic_or_service_is_hidden
 
-DEFAULT_SPIN_TIME_S = 0.5
+DEFAULT_SPIN_TIME_S = 1.0  # upstream: 0.5 s, but its daemon has listened before
+NAME_TIMEOUT_S = 1.0
 NODE_NAME_PREFIX = f"{HIDDEN_NODE_PREFIX}ros2cli"
 
 NamesAndTypes = list[tuple[str, list[str]]]
@@ -54,10 +56,13 @@ def add_node_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def open_node(args: argparse.Namespace, name: str | None = None) -> Iterator[Node]:
-    """Yield a node that has listened for ``--spin-time``; a verb without that option waits 0.5 s.
+def open_node(
+    args: argparse.Namespace, name: str | None = None, *, discover: bool = True
+) -> Iterator[Node]:
+    """Yield a node that has listened for ``--spin-time``.
 
-    A shutdown from outside (SIGTERM) ends the process with that signal's number, as upstream does.
+    A verb that waits for one name needs no `discover`. A shutdown from outside (SIGTERM) ends the
+    process with that signal's number, as upstream does.
     """
     rclpy.init(args=[])
     try:
@@ -68,8 +73,11 @@ def open_node(args: argparse.Namespace, name: str | None = None) -> Iterator[Nod
                 Parameter("use_sim_time", value=getattr(args, "use_sim_time", False))
             ],
         )
-        spin_until(node, lambda: False, getattr(args, "spin_time", DEFAULT_SPIN_TIME_S))
+        if discover:
+            spin_until(node, lambda: False, getattr(args, "spin_time", DEFAULT_SPIN_TIME_S))
         yield node
+    except NameValidationException as error:
+        raise RuntimeError(str(error)) from None
     except ExternalShutdownException:
         raise SystemExit(int(signal.SIGTERM)) from None
     finally:
@@ -101,18 +109,6 @@ def node_names(node: Node, include_hidden: bool = False) -> list[NodeName]:
     ]
 
 
-def require_node(node: Node, name: str, include_hidden: bool, timeout_s: float = 1.0) -> NodeName:
-    """Return the named node, waiting for it; raise RuntimeError when it does not appear."""
-    full_name = absolute_name(name)
-
-    def found() -> list[NodeName]:
-        return [n for n in node_names(node, include_hidden) if n.full_name == full_name]
-
-    if not spin_until(node, lambda: bool(found()), timeout_s):
-        raise RuntimeError("Node not found")
-    return found()[0]
-
-
 def lifecycle_nodes(node: Node, include_hidden: bool = False) -> list[str]:
     """Return the sorted full names of the nodes that have a lifecycle."""
     services = dict(node.get_service_names_and_types())
@@ -125,12 +121,28 @@ def lifecycle_nodes(node: Node, include_hidden: bool = False) -> list[str]:
     )
 
 
-def require_lifecycle_node(node: Node, name: str, include_hidden: bool) -> str:
-    """Return the full name of a lifecycle node; raise RuntimeError when it does not appear."""
-    full_name = absolute_name(name)
-    if not spin_until(node, lambda: full_name in lifecycle_nodes(node, include_hidden), 1.0):
+def require_node(node: Node, args: argparse.Namespace) -> str:
+    """Return the full name of ``node_name``; raise RuntimeError when no such node appears."""
+    return _require(args, node, lambda hidden: [n.full_name for n in node_names(node, hidden)])
+
+
+def require_lifecycle_node(node: Node, args: argparse.Namespace) -> str:
+    """Return the full name of ``node_name`` as `require_node` does, if it has a lifecycle."""
+    return _require(args, node, lambda hidden: lifecycle_nodes(node, hidden))
+
+
+def _require(args: argparse.Namespace, node: Node, names: Callable[[bool], list[str]]) -> str:
+    full_name = absolute_name(args.node_name)
+    timeout_s = args.spin_time + getattr(args, "timeout", NAME_TIMEOUT_S)
+    if not spin_until(node, lambda: full_name in names(args.include_hidden_nodes), timeout_s):
         raise RuntimeError("Node not found")
     return full_name
+
+
+def find_types(node: Node, list_all: Callable[[], NamesAndTypes], name: str) -> list[str]:
+    """Return the types of a topic or service, waiting a little for it; none when it is absent."""
+    spin_until(node, lambda: name in dict(list_all()), NAME_TIMEOUT_S)
+    return dict(list_all()).get(name, [])
 
 
 def visible(names_and_types: Iterable[tuple[str, list[str]]], hidden: bool) -> NamesAndTypes:

@@ -30,10 +30,18 @@ class TextLimits:
     no_str: bool = False
 
 
+class _BlockMappings(yaml.SafeDumper):
+    """Keeps messages in block style: upstream's flow style is about arrays only."""
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> Any:
+        return super().represent_mapping(tag, mapping, flow_style=False)
+
+
 def message_to_yaml(message: Any, limits: TextLimits, flow_style: bool = False) -> str:
     """Return a message as YAML with its fields in the order of the definition."""
-    return yaml.safe_dump(
+    return yaml.dump(
         _message_to_dict(message, limits),
+        Dumper=_BlockMappings,
         allow_unicode=True,
         width=sys.maxsize,
         default_flow_style=flow_style,

@@ -1,40 +1,40 @@
-"""The message type of a topic that is already there."""
+"""The full name and the message type of a topic given on the command line."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rclpy.exceptions import InvalidTopicNameException
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
-from rclpy.validate_full_topic_name import validate_full_topic_name
 
-from ros2cli.graph import spin_until
+from ros2cli.graph import find_types, spin_until
 from ros2cli.interfaces import get_message
 
 
-def topic_message_type(node: Node, topic: str, wait: bool = False) -> Any:
-    """Return the message class of a topic; `wait` until someone publishes or subscribes to it.
-
-    Raises:
-        RuntimeError: The name is invalid, the topic is unknown, or it has several types.
-    """
+def full_topic_name(node: Node, topic: str) -> str:
+    """Return the absolute name; raise RuntimeError when it is no valid one."""
     try:
-        name = expand_topic_name(topic, node.get_name(), node.get_namespace())
-        validate_full_topic_name(name)
-    except (ValueError, InvalidTopicNameException) as error:
+        return str(expand_topic_name(topic, node.get_name(), node.get_namespace()))
+    except ValueError as error:
         raise RuntimeError(str(error)) from None
 
-    def types() -> list[str]:
-        return dict(node.get_topic_names_and_types()).get(name, [])
 
-    if not types():
-        print(f"WARNING: topic [{topic}] does not appear to be published yet")
-        if not (wait and spin_until(node, lambda: bool(types()), -1.0)):
+def topic_message_type(node: Node, name: str, wait: bool = False) -> Any:
+    """Return the message class of a topic by its full name, with `wait` however late it comes.
+
+    Raises:
+        RuntimeError: The topic is unknown, or it has several types.
+    """
+    topics = node.get_topic_names_and_types
+    types = find_types(node, topics, name)
+    if not types:
+        print(f"WARNING: topic [{name}] does not appear to be published yet")
+        if not wait:
             raise RuntimeError("Could not determine the type for the passed topic")
-    if len(types()) > 1:
+        spin_until(node, lambda: name in dict(topics()), -1.0)
+        types = dict(topics())[name]
+    if len(types) > 1:
         raise RuntimeError(
-            f"Cannot echo topic '{topic}', as it contains more than one type: "
-            f"[{', '.join(types())}]"
+            f"Cannot echo topic '{name}', as it contains more than one type: [{', '.join(types)}]"
         )
-    return get_message(types()[0])
+    return get_message(types[0])

@@ -20,13 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    with open_node(args) as node:
+    with open_node(args, discover=args.node_name is None) as node:
         if args.node_name:
-            print(
-                _state(
-                    node, require_lifecycle_node(node, args.node_name, args.include_hidden_nodes)
-                )
-            )
+            print(_state(node, require_lifecycle_node(node, args)))
             return 0
         for name in lifecycle_nodes(node, args.include_hidden_nodes):
             try:

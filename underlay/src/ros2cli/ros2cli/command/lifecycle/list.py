@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     service = "get_transition_graph" if args.all else "get_available_transitions"
-    with open_node(args) as node:
-        name = require_lifecycle_node(node, args.node_name, args.include_hidden_nodes)
+    with open_node(args, discover=False) as node:
+        name = require_lifecycle_node(node, args)
         request = GetAvailableTransitions.Request()
         response = call(node, GetAvailableTransitions, f"{name}/{service}", request)
     for each in response.available_transitions:

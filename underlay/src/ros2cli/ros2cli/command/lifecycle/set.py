@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    with open_node(args) as node:
-        name = require_lifecycle_node(node, args.node_name, args.include_hidden_nodes)
+    with open_node(args, discover=False) as node:
+        name = require_lifecycle_node(node, args)
         request = ChangeState.Request(transition=_find(node, name, args.transition))
         success = call(node, ChangeState, f"{name}/change_state", request).success
     if success:

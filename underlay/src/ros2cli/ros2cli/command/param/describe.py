@@ -16,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    with open_node(args) as node:
-        of = require_node(node, args.node_name, args.include_hidden_nodes, args.timeout)
-        for descriptor in describe_parameters(node, of.full_name, args.parameter_names):
+    with open_node(args, discover=False) as node:
+        of = require_node(node, args)
+        for descriptor in describe_parameters(node, of, args.parameter_names):
             _print_descriptor(descriptor)
     return 0
 

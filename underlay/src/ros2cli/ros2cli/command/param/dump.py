@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    with open_node(args) as node:
-        of = require_node(node, args.node_name, args.include_hidden_nodes, args.timeout).full_name
+    with open_node(args, discover=False) as node:
+        of = require_node(node, args)
         names = list_parameters(node, of)
         values = [plain_value(value) for value in get_parameters(node, of, names)]
     parameters: dict[str, Any] = {}

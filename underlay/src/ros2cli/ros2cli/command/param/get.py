@@ -17,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    with open_node(args) as node:
-        of = require_node(node, args.node_name, args.include_hidden_nodes, args.timeout)
-        values = get_parameters(node, of.full_name, [args.parameter_name])
+    with open_node(args, discover=False) as node:
+        of = require_node(node, args)
+        values = get_parameters(node, of, [args.parameter_name])
     if not values:
         raise RuntimeError("Parameter not set")
     value = plain_value(values[0])

@@ -34,11 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    with open_node(args) as node:
-        hidden = args.include_hidden_nodes
+    with open_node(args, discover=args.node_name is None) as node:
         if args.node_name:
-            return _print_node(node, require_node(node, args.node_name, hidden).full_name, args)
-        for name in sorted(node_names(node, hidden)):
+            return _print_node(node, require_node(node, args), args)
+        for name in sorted(node_names(node, args.include_hidden_nodes)):
             try:
                 _print_node(node, name.full_name, args)
             except RuntimeError as error:  # a node without parameter services is no failure

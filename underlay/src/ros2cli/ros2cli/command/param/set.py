@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     parameter = Parameter(name=args.parameter_name, value=get_parameter_value(args.value))
-    with open_node(args) as node:
-        of = require_node(node, args.node_name, args.include_hidden_nodes, args.timeout)
-        result = set_parameter(node, of.full_name, parameter)
+    with open_node(args, discover=False) as node:
+        of = require_node(node, args)
+        result = set_parameter(node, of, parameter)
     reason = f": {result.reason}" if result.reason else ""
     if result.successful:
         print(f"Set parameter successful{reason}")

@@ -29,8 +29,7 @@ def main(args: argparse.Namespace) -> int:
     service_type = get_service(args.service_type)
     request = service_type.Request()
     fill_message(request, read_values(args.values, args.stdin))
-    args.spin_time = 0.0  # the client itself waits for its service
-    with open_node(args) as node:
+    with open_node(args, discover=False) as node:
         client = node.create_client(service_type, args.service_name)
         if not client.service_is_ready():
             print("waiting for service to become available...")

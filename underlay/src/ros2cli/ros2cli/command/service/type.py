@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ros2cli.graph import open_node, visible
+from ros2cli.graph import find_types, open_node, visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,8 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    with open_node(args) as node:
-        services = dict(visible(node.get_service_names_and_types(), args.include_hidden_services))
-    for service_type in services.get(args.service_name, []):
+    with open_node(args, discover=False) as node:
+        types = find_types(node, node.get_service_names_and_types, args.service_name)
+    if not visible([(args.service_name, types)], args.include_hidden_services):
+        return 1
+    for service_type in types:
         print(service_type)
-    return 0 if args.service_name in services else 1
+    return 0 if types else 1

@@ -15,7 +15,7 @@ from ros2cli.graph import add_node_arguments, open_node
 from ros2cli.interfaces import get_message
 from ros2cli.qos import add_qos_arguments, matching_profile
 from ros2cli.text import TextLimits, message_to_csv, message_to_yaml
-from ros2cli.topics import topic_message_type
+from ros2cli.topics import full_topic_name, topic_message_type
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,11 +64,12 @@ def main(args: argparse.Namespace) -> int:
         no_str=args.no_str,
     )
     with open_node(args) as node:
-        profile = matching_profile(node, args.topic_name, args)
+        topic = full_topic_name(node, args.topic_name)
         if args.message_type is None:
-            message_type = topic_message_type(node, args.topic_name)
+            message_type = topic_message_type(node, topic)
         else:
             message_type = get_message(args.message_type)
+        profile = matching_profile(node, topic, args)
         done = Future()
 
         def received(message: Any, info: dict[str, Any]) -> None:
@@ -82,7 +83,7 @@ def main(args: argparse.Namespace) -> int:
             node.create_timer(args.timeout, lambda: done.set_result(True))
         node.create_subscription(
             message_type,
-            args.topic_name,
+            topic,
             received,
             profile,
             raw=args.raw,

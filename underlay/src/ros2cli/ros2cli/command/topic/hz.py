@@ -12,7 +12,7 @@ from rclpy.qos import qos_profile_sensor_data
 from ros2cli.arguments import positive_int
 from ros2cli.graph import add_direct_arguments, open_node
 from ros2cli.rate import RateWindow
-from ros2cli.topics import topic_message_type
+from ros2cli.topics import full_topic_name, topic_message_type
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     with open_node(args) as node:
-        message_type = topic_message_type(node, args.topic_name, wait=True)
+        topic = full_topic_name(node, args.topic_name)
+        message_type = topic_message_type(node, topic, wait=True)
         clock = Clock(clock_type=ClockType.SYSTEM_TIME) if args.wall_time else node.get_clock()
         window = RateWindow(args.window)
         node.create_subscription(
             message_type,
-            args.topic_name,
+            topic,
             lambda _: window.add(clock.now().nanoseconds),
             qos_profile_sensor_data,
             raw=True,  # only the time of receipt counts, and an image takes long to decode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ros2cli.graph import add_node_arguments, open_node
+from ros2cli.graph import add_node_arguments, find_types, open_node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +22,8 @@ def main(args: argparse.Namespace) -> int:
     end = "\n\n" if args.verbose else "\n"
     name = args.topic_name
     with open_node(args) as node:
-        types = dict(node.get_topic_names_and_types()).get(name)
-        if types is None:
+        types = find_types(node, node.get_topic_names_and_types, name)
+        if not types:
             raise RuntimeError(f"Unknown topic '{name}'")
         print("Type:", types[0] if len(types) == 1 else types, end=end)
         for kind, count, endpoints in (

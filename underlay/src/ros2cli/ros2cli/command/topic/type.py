@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ros2cli.graph import add_node_arguments, open_node, visible
+from ros2cli.graph import add_node_arguments, find_types, open_node, visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,8 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    with open_node(args) as node:
-        topics = dict(visible(node.get_topic_names_and_types(), args.include_hidden_topics))
-    for topic_type in topics.get(args.topic_name, []):
+    with open_node(args, discover=False) as node:
+        types = find_types(node, node.get_topic_names_and_types, args.topic_name)
+    if not visible([(args.topic_name, types)], args.include_hidden_topics):
+        return 1
+    for topic_type in types:
         print(topic_type)
-    return 0 if args.topic_name in topics else 1
+    return 0 if types else 1
