@@ -172,6 +172,13 @@ def test_files_of_a_training_run_beside_the_weights_are_not_opened(checkpoint: P
     assert load_checkpoint(checkpoint).config == golden.model("pi0").config
 
 
+def test_a_loaded_model_does_not_follow_later_changes_of_its_file(checkpoint: Path) -> None:
+    model = load_checkpoint(checkpoint).model
+    with (checkpoint / "model.safetensors").open("r+b") as file:
+        file.write(bytes((checkpoint / "model.safetensors").stat().st_size))
+    assert equal_weights(model, golden.model("pi0"))
+
+
 def truncate(share: float) -> Damage:
     def damage(directory: Path) -> None:
         path = directory / "model.safetensors"

@@ -83,7 +83,8 @@ def read_tensor(
     file: Any, name: str, *, device: torch.device | str, dtype: torch.dtype, where: str
 ) -> Tensor:
     """One tensor, cast and moved; NaN and infinity are refused."""
-    tensor: Tensor = file.get_tensor(name).to(device=device, dtype=dtype)
+    # Without the copy it would be the mapped file itself, which may change under a running robot.
+    tensor: Tensor = file.get_tensor(name).to(device=device, dtype=dtype, copy=True)
     smallest, largest = tensor.aminmax()  # both are NaN when any element is
     if not (math.isfinite(smallest) and math.isfinite(largest)):
         raise CheckpointError(
