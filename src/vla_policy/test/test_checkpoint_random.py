@@ -109,6 +109,15 @@ def test_a_normalised_zero_holds_the_resting_pose(robot: str, quantiles: bool) -
     np.testing.assert_allclose(actions, [rest.action] * 2, atol=1e-5)
 
 
+def test_the_working_directory_is_a_place_to_write_when_it_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["--output", "."]) == 0
+    assert "model.safetensors" in content(tmp_path / "here")
+
+
 def test_an_existing_directory_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine").write_text("work")
     assert main(["--output", str(tmp_path)]) == 1

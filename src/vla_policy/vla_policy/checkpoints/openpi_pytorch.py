@@ -83,7 +83,7 @@ def save_checkpoint(
     norm_stats: Mapping[str, Mapping[str, NormStats]],
     tokenizer: Path | None = None,
 ) -> None:
-    """Writes a directory that ``load_checkpoint`` and openpi read; it appears whole or not at all.
+    """Writes a directory of openpi's layout; it appears whole or not at all.
 
     Args:
         directory: Must not exist yet, or be empty.
@@ -91,6 +91,7 @@ def save_checkpoint(
         norm_stats: By asset id, then by quantity.
         tokenizer: A SentencePiece model to copy beside the weights.
     """
+    directory = directory.absolute()
     _require_free(directory)
     partial = directory.with_name(f".{directory.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # what a killed run left

@@ -31,8 +31,7 @@ FLOAT32_PARTS = (
     "vision_model.embeddings.",
     "input_layernorm",
     "post_attention_layernorm",
-    "model.norm.",
-    "language_model.norm.",
+    "model.norm.",  # of both experts
 )
 
 
