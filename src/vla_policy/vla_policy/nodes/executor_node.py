@@ -5,17 +5,18 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
-from sensor_msgs.msg import JointState
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message
 from std_srvs.srv import SetBool, Trigger
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from trajectory_msgs.msg import JointTrajectory
 from vla_core.chunk import decode_chunk
-from vla_core.codecs import JOINT_TRAJECTORY, encode_vector
-from vla_core.contract import ActionGroup, Contract, Stream, load_contract
+from vla_core.contract import Contract, Stream, load_contract
 from vla_core.errors import ChunkError, CodecError
 from vla_core.execution import Execution, State
 from vla_core.observation import read_stream
@@ -23,11 +24,11 @@ from vla_core.pacing import Pacing
 from vla_core.safety import Limits
 from vla_core.sampling import Sample
 from vla_core.strategies import make_strategy
-from vla_core.types import FloatArray
 
+from vla_policy.nodes.command_output import CommandOutput
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.lifecycle import Supervised, guarded, run
-from vla_policy.nodes.messages import LossCounter, message_class, stamp_reader
+from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE
 from vla_policy.nodes.ros_parameters import declare, read
 
@@ -69,59 +70,42 @@ class ExecutorNode(Supervised):
         self._execution = Execution(self._contract, make_strategy(str(values["strategy"]), limits))
         self._execution.dry_run = bool(values["dry_run"])
         self._connect()
-        self._entities.append(Diagnostics(self, self._diagnose).destroy)
 
     def _connect(self) -> None:
-        self._losses: dict[str, LossCounter] = {}
-        reliable = QoSProfile(depth=1)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._status = self.create_publisher(DiagnosticStatus, "~/status", latched)
-        self._commanded = self.create_publisher(JointState, "~/commanded", reliable)
-        self._groups = [self._command_publisher(group) for group in self._contract.action]
-        streams = [s for s in self._contract.streams if s.name in self._execution.streams]
-        subscriptions = [self._subscribe(stream) for stream in streams]
-        subscriptions.append(
-            self.create_subscription(JointTrajectory, "action_chunk", self._on_chunk, reliable)
+        self._output = CommandOutput(self, self._contract)
+        self._inputs = {
+            stream.name: Input(self, stream, partial(self._measure, stream))
+            for stream in self._contract.streams
+            if stream.name in self._execution.streams
+        }
+        chunks = self.create_subscription(
+            JointTrajectory, "action_chunk", self._on_chunk, QoSProfile(depth=1)
         )
         services = [
             self.create_service(Trigger, "~/estop", self._on_estop),
             self.create_service(Trigger, "~/resume", self._on_resume),
             self.create_service(SetBool, "~/dry_run", self._on_dry_run),
         ]
-        publishers = [self._status, self._commanded, *(p for _, _, p in self._groups)]
-        self._entities += [lambda s=s: self.destroy_subscription(s) for s in subscriptions]
-        self._entities += [lambda s=s: self.destroy_service(s) for s in services]
-        self._entities += [lambda p=p: self.destroy_publisher(p) for p in publishers]
+        self._entities += [
+            self._output.destroy,
+            *(source.destroy for source in self._inputs.values()),
+            *(partial(self.destroy_service, service) for service in services),
+            partial(self.destroy_subscription, chunks),
+            partial(self.destroy_publisher, self._status),
+            Diagnostics(self, self._diagnose).destroy,
+        ]
 
-    def _command_publisher(self, group: ActionGroup) -> tuple[ActionGroup, Any, Any]:
-        cls = message_class(group.type)
-        return group, cls, self.create_publisher(cls, group.topic, QoSProfile(depth=1))
-
-    def _subscribe(self, stream: Stream) -> Any:
-        has_stamp = stamp_reader(stream.type) is not None
-
-        losses = self._losses[stream.name] = LossCounter()
-
-        def store(message: Any, info: dict[str, Any]) -> None:
-            received_ns = time.monotonic_ns()
-            losses.count(info)
-            try:
-                values = read_stream(stream, message)
-            except CodecError as error:
-                self._execution.counts["measurements_refused"] += 1
-                self.get_logger().warning(str(error), throttle_duration_sec=1.0)
-                return
-            stamp_ns = self._now_ns()
-            if has_stamp:
-                stamp = message.header.stamp
-                stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
-            self._execution.measure(
-                stream.name, Sample(stamp_ns=stamp_ns, received_ns=received_ns, payload=values)
-            )
-
-        return self.create_subscription(
-            message_class(stream.type), stream.topic, store, qos_profile_sensor_data
-        )
+    def _measure(self, stream: Stream, sample: Sample[bytes]) -> None:
+        message = deserialize_message(sample.payload, self._inputs[stream.name].message_class)
+        try:
+            values = read_stream(stream, message)
+        except CodecError as error:
+            self._execution.counts["measurements_refused"] += 1
+            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
+            return
+        self._execution.measure(stream.name, replace(sample, payload=values))
 
     def _activate(self) -> None:
         self._execution.resume()
@@ -149,7 +133,8 @@ class ExecutorNode(Supervised):
             tick = self._execution.tick(self._now_ns(), time.monotonic_ns())
             if tick.command is None:
                 return
-            self._publish(tick.command)
+            if not self._execution.dry_run:
+                self._output.publish(tick.command)
             time.sleep(self._period_ns / 1e9)
 
     def _cleanup(self) -> None:
@@ -166,36 +151,11 @@ class ExecutorNode(Supervised):
         if not self._pacing.tick(mono_ns):
             return
         tick = self._execution.tick(self._now_ns(), mono_ns)
-        if tick.command is not None:
-            self._publish(tick.command)
+        if tick.command is not None and not self._execution.dry_run:
+            self._output.publish(tick.command)
         if tick.chunk_age_ns is not None:
             self._pacing.note_age(tick.chunk_age_ns)
         self._show(tick.state, tick.cause)
-
-    def _publish(self, command: FloatArray) -> None:
-        if self._execution.dry_run:
-            return
-        stamp_ns = self._now_ns()
-        begin = 0
-        for group, cls, publisher in self._groups:
-            end = begin + len(group.joints)
-            publisher.publish(
-                encode_vector(
-                    cls,
-                    type_name=group.type,
-                    field=group.field,
-                    message_names=tuple(group.joints.values()),
-                    values=command[begin:end],
-                    stamp_ns=0 if group.type == JOINT_TRAJECTORY else stamp_ns,  # 0: at once
-                    time_from_start_ns=self._period_ns,
-                    point_class=JointTrajectoryPoint,
-                    where=group.topic,
-                )
-            )
-            begin = end
-        commanded = JointState(name=list(self._contract.action_names), position=command.tolist())
-        commanded.header.stamp = self.get_clock().now().to_msg()
-        self._commanded.publish(commanded)
 
     def _show(self, state: State, cause: str) -> None:
         """Publish ~/status when state or cause changes (figures in a cause do not count)."""
@@ -242,8 +202,7 @@ class ExecutorNode(Supervised):
     def _diagnose(self) -> Any:
         state, _ = self._shown or (State.HOLDING, "")
         values: dict[str, object] = dict(self._execution.counts)
-        for name, losses in self._losses.items():
-            values |= {f"received/{name}": losses.received, f"lost/{name}": losses.lost}
+        values |= reception(self._inputs)
         if self._timer is not None:
             values |= self._pacing.figures()
         values["dry_run"] = self._execution.dry_run

@@ -1,13 +1,18 @@
-"""Message classes by name, header stamps and losses, for topics that come from a contract."""
+"""Message classes by name, and a contract's topics as serialised samples with their losses."""
 
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ament_index_python import get_resource
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from vla_core.contract import Camera, Stream
 from vla_core.errors import CodecError
+from vla_core.sampling import Sample
 from vla_core.stamps import peek_stamp_ns
 
 
@@ -30,14 +35,6 @@ def message_class(type_name: str) -> Any:
         ) from error
 
 
-def stamp_reader(type_name: str) -> Callable[[bytes], int] | None:
-    """Reads the header stamp of a serialised message, or None where the type has no header."""
-    fields = list(message_class(type_name).get_fields_and_field_types().items())
-    if fields and fields[0] == ("header", "std_msgs/Header"):
-        return peek_stamp_ns
-    return None
-
-
 class LossCounter:
     """Counts the messages of one publisher that never arrived, by the gaps in their numbers."""
 
@@ -53,3 +50,51 @@ class LossCounter:
             self.lost += number - self._last - 1
         self._last = number
         self.received += 1
+
+
+class Input:
+    """A subscription to one stream or camera; messages stay serialised.
+
+    Args:
+        node: Its node.
+        source: The stream or camera of a contract.
+        on_sample: Called with each message, its header stamp (the time of receipt where the type
+            has no header), and the monotonic time of receipt.
+
+    Raises:
+        CodecError: the message type is not installed.
+    """
+
+    def __init__(
+        self, node: Node, source: Stream | Camera, on_sample: Callable[[Sample[bytes]], None]
+    ) -> None:
+        self.message_class = message_class(source.type)
+        self.losses = LossCounter()
+        fields = list(self.message_class.get_fields_and_field_types().items())
+        has_header = bool(fields) and fields[0] == ("header", "std_msgs/Header")
+
+        def receive(serialized: bytes, info: Mapping[str, Any]) -> None:
+            received_ns = time.monotonic_ns()
+            self.losses.count(info)
+            stamp_ns = (
+                peek_stamp_ns(serialized, where=source.topic)
+                if has_header
+                else node.get_clock().now().nanoseconds
+            )
+            on_sample(Sample(stamp_ns=stamp_ns, received_ns=received_ns, payload=serialized))
+
+        self._node = node
+        self._subscription = node.create_subscription(
+            self.message_class, source.topic, receive, qos_profile_sensor_data, raw=True
+        )
+
+    def destroy(self) -> None:
+        self._node.destroy_subscription(self._subscription)
+
+
+def reception(inputs: Mapping[str, Input]) -> dict[str, object]:
+    """Messages received and lost by input, for diagnostics."""
+    values: dict[str, object] = {}
+    for name, source in inputs.items():
+        values |= {f"received/{name}": source.losses.received, f"lost/{name}": source.losses.lost}
+    return values

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from vla_core.chunk import ActionChunk, encode_chunk
-from vla_core.contract import Camera, Contract, Stream, load_contract
+from vla_core.contract import Contract, load_contract
 from vla_core.errors import PolicyError, SampleError
 from vla_core.observation import build_observation
 from vla_core.sampling import Sample, StreamBuffer, select
@@ -23,7 +24,7 @@ from vla_core.types import FloatArray
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.inference_worker import InferenceWorker, Request
 from vla_policy.nodes.lifecycle import Supervised, guarded, run
-from vla_policy.nodes.messages import LossCounter, message_class, stamp_reader
+from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import POLICY_NODE
 from vla_policy.nodes.ros_parameters import declare, read
 from vla_policy.policies.open import open_policy
@@ -76,37 +77,22 @@ class PolicyNode(Supervised):
             num_steps=int(values["num_steps"]),
             asset_id=str(values["asset_id"]),
         )
-        self._classes: dict[str, Any] = {}
-        self._losses: dict[str, LossCounter] = {}
         self._buffers: dict[str, StreamBuffer[bytes]] = {}
-        self._chunks = self.create_publisher(JointTrajectory, "action_chunk", QoSProfile(depth=1))
-        self._entities.append(lambda: self.destroy_publisher(self._chunks))
+        self._inputs: dict[str, Input] = {}
         for source in (*self._contract.streams, *self._contract.cameras):
-            self._subscribe(source)
-        prompts = self.create_subscription(String, "~/prompt", self._on_prompt, 1)
-        self._entities.append(lambda: self.destroy_subscription(prompts))
-        self._entities.append(Diagnostics(self, self._diagnose).destroy)
-
-    def _subscribe(self, source: Stream | Camera) -> None:
-        buffer: StreamBuffer[bytes] = StreamBuffer(name=source.name, max_age_s=source.max_age_s)
-        read_stamp = stamp_reader(source.type)
-
-        losses = self._losses[source.name] = LossCounter()
-
-        def store(serialized: bytes, info: dict[str, Any]) -> None:
-            losses.count(info)
-            now_ns = self.get_clock().now().nanoseconds
-            stamp_ns = now_ns if read_stamp is None else read_stamp(serialized)
-            buffer.add(
-                Sample(stamp_ns=stamp_ns, received_ns=time.monotonic_ns(), payload=serialized)
+            buffer: StreamBuffer[bytes] = StreamBuffer(
+                name=source.name, max_age_s=source.max_age_s
             )
-
-        self._classes[source.name] = message_class(source.type)
-        self._buffers[source.name] = buffer
-        subscription = self.create_subscription(
-            self._classes[source.name], source.topic, store, qos_profile_sensor_data, raw=True
-        )
-        self._entities.append(lambda: self.destroy_subscription(subscription))
+            self._buffers[source.name] = buffer
+            self._inputs[source.name] = Input(self, source, buffer.add)
+        self._chunks = self.create_publisher(JointTrajectory, "action_chunk", QoSProfile(depth=1))
+        prompts = self.create_subscription(String, "~/prompt", self._on_prompt, 1)
+        self._entities += [
+            *(source.destroy for source in self._inputs.values()),
+            partial(self.destroy_publisher, self._chunks),
+            partial(self.destroy_subscription, prompts),
+            Diagnostics(self, self._diagnose).destroy,
+        ]
 
     def _activate(self) -> None:
         self._worker = InferenceWorker(self._infer, self._publish, self._on_error)
@@ -182,7 +168,7 @@ class PolicyNode(Supervised):
 
     def _infer(self, request: Request) -> FloatArray:
         messages = {
-            name: deserialize_message(serialized, self._classes[name])
+            name: deserialize_message(serialized, self._inputs[name].message_class)
             for name, serialized in request.messages.items()
         }
         observation = build_observation(
@@ -212,9 +198,7 @@ class PolicyNode(Supervised):
 
     def _diagnose(self) -> Any:
         worker = self._worker
-        values: dict[str, object] = dict(self._counts)
-        for name, losses in self._losses.items():
-            values |= {f"received/{name}": losses.received, f"lost/{name}": losses.lost}
+        values = {**self._counts, **reception(self._inputs)}
         level, message = Level.OK, "inactive"
         if worker is not None:
             message = "running"
