@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -356,3 +357,27 @@ def _safety(block: Block, units: list[str]) -> Safety:
     )
     block.finish()
     return safety
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``python -m vla_core.contract FILE...``: check contracts; exit 0 when all are valid."""
+    files = sys.argv[1:] if argv is None else argv
+    if not files or files[0].startswith("-"):
+        print("usage: python -m vla_core.contract FILE...", file=sys.stderr)
+        return 2
+    for file in files:
+        try:
+            contract = load_contract(file)
+        except ContractError as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(
+            f"{file}: {contract.robot}, state {len(contract.state)},"
+            f" action {len(contract.action_names)}, {len(contract.cameras)} cameras,"
+            f" sha256 {contract.sha256}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
