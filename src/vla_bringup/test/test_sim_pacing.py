@@ -8,35 +8,38 @@ MS = NS_PER_S // 1000
 
 
 def test_deadlines_do_not_drift_when_each_is_met_late() -> None:
-    deadlines = Deadlines.at_rate(100.0)
-    deadlines.meet(1000 * MS)
-    for tick in range(1, 50):
+    deadlines = Deadlines.at_rate(100.0, first_ns=1000 * MS)
+    for tick in range(50):
         deadlines.meet((1000 + 10 * tick + 9) * MS)
     assert deadlines.next_ns == 1500 * MS
     assert deadlines.skipped == 0
 
 
 def test_missed_deadlines_are_skipped_and_counted() -> None:
-    deadlines = Deadlines.at_rate(100.0)
-    deadlines.meet(1000 * MS)
-    deadlines.meet(1055 * MS)
+    deadlines = Deadlines.at_rate(100.0, first_ns=1000 * MS)
+    deadlines.meet(1045 * MS)
     assert deadlines.skipped == 4
-    assert not deadlines.is_due(1059 * MS)
-    assert deadlines.is_due(1060 * MS)
+    assert not deadlines.is_due(1049 * MS)
+    assert deadlines.is_due(1050 * MS)
+
+
+def test_deadline_that_is_met_a_moment_early_is_not_met_again() -> None:
+    deadlines = Deadlines.at_rate(100.0, first_ns=1000 * MS)
+    deadlines.meet(1000 * MS - 1)
+    assert deadlines.next_ns == 1010 * MS
+    assert deadlines.skipped == 0
 
 
 @given(st.lists(st.integers(min_value=1, max_value=10**9), min_size=1, max_size=50))
 def test_every_deadline_is_either_met_or_counted(waits_ns: list[int]) -> None:
-    deadlines, now_ns, met = Deadlines.at_rate(50.0), 10**9, 0
-    deadlines.meet(now_ns)
-    start_ns = deadlines.next_ns
+    deadlines, now_ns, met = Deadlines.at_rate(50.0, first_ns=10**9), 10**9, 0
     for wait_ns in waits_ns:
         now_ns += wait_ns
         if deadlines.is_due(now_ns):
             deadlines.meet(now_ns)
             met += 1
-        assert deadlines.next_ns > now_ns or not met
-    assert deadlines.next_ns == start_ns + (met + deadlines.skipped) * deadlines.period_ns
+        assert deadlines.next_ns > now_ns
+    assert deadlines.next_ns == 10**9 + (met + deadlines.skipped) * deadlines.period_ns
 
 
 def test_rate_is_events_per_second_since_the_last_reading() -> None:

@@ -40,6 +40,9 @@ _DIVERGED = (
     mujoco.mjtWarning.mjWARN_BADQACC,
 )
 
+# step() reads MuJoCo's warnings from the data; MuJoCo itself would write a file where it is run
+mujoco.set_mju_user_warning(lambda text: None)
+
 
 def finger_from_gripper(gripper_rad: float) -> float:
     """Finger position (m) at an angle (rad) of the Interbotix `gripper` joint."""

@@ -94,6 +94,9 @@ class CameraThread:
         try:
             for output in self.outputs:  # the first picture of a context takes far longer
                 self._draw(output, self._newest())
+            first_ns = time.monotonic_ns()
+            for output in self.outputs:
+                output.deadlines.next_ns = first_ns
             self._started.set()
             while not self._stop.is_set():
                 self._draw_due()

@@ -9,26 +9,24 @@ NS_PER_S = 1_000_000_000
 
 @dataclass(kw_only=True, slots=True)
 class Deadlines:
-    """Deadlines a period apart, from the first that is met; those that pass unmet are counted."""
+    """Deadlines at first + n * period; those that pass unmet are skipped and counted."""
 
     period_ns: int
-    next_ns: int = 0
+    next_ns: int
     skipped: int = 0
 
     @classmethod
-    def at_rate(cls, rate_hz: float) -> Deadlines:
-        """Deadlines at a rate; the first is due at once."""
-        return cls(period_ns=round(NS_PER_S / rate_hz))
+    def at_rate(cls, rate_hz: float, *, first_ns: int = 0) -> Deadlines:
+        """Deadlines at a rate, from the first on."""
+        return cls(period_ns=round(NS_PER_S / rate_hz), next_ns=first_ns)
 
     def is_due(self, now_ns: int) -> bool:
         """Whether the next deadline has come."""
         return now_ns >= self.next_ns
 
     def meet(self, now_ns: int) -> None:
-        """Mark the due deadline as met at `now_ns`; further ones that passed as well are lost."""
-        if self.next_ns == 0:
-            self.next_ns = now_ns
-        missed = (now_ns - self.next_ns) // self.period_ns
+        """Mark the next deadline as met at `now_ns`; later ones that have passed too are lost."""
+        missed = max(0, now_ns - self.next_ns) // self.period_ns
         self.skipped += missed
         self.next_ns += (missed + 1) * self.period_ns
 

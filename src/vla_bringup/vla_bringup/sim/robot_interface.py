@@ -29,7 +29,7 @@ from vla_policy.nodes.ros_parameters import declare, read
 from vla_bringup.sim.camera_thread import CameraOutput, CameraThread, Moment
 from vla_bringup.sim.contract_fit import check_contract
 from vla_bringup.sim.measured import Measured
-from vla_bringup.sim.pacing import Deadlines, RealTimeClock
+from vla_bringup.sim.pacing import NS_PER_S, Deadlines, RealTimeClock
 from vla_bringup.sim.simulated_robot import SimulatedRobot
 
 RELIABLE = QoSProfile(depth=1)  # only the newest joint state and the newest command count
@@ -76,8 +76,6 @@ class RobotInterface(Node):
     def _add_stream(self, stream: Stream) -> None:
         message_type = message_class(stream.type)
         publisher = self.create_publisher(message_type, stream.topic, RELIABLE)
-        deadlines = Deadlines.at_rate(stream.rate_hz)
-        self._deadlines[stream.name] = deadlines
 
         def tick() -> None:
             self._cameras.check()
@@ -85,6 +83,9 @@ class RobotInterface(Node):
             self._advance()
             publisher.publish(self._measure(stream, message_type))
 
+        first_ns = time.monotonic_ns() + round(NS_PER_S / stream.rate_hz)
+        deadlines = Deadlines.at_rate(stream.rate_hz, first_ns=first_ns)
+        self._deadlines[stream.name] = deadlines
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1 / stream.rate_hz, tick, clock=steady)
 
