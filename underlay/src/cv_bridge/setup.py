@@ -1,0 +1,19 @@
+from setuptools import find_packages, setup
+
+package_name = "cv_bridge"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=True,
+    maintainer="vla-ros2 maintainers",
+    maintainer_email="maintainers@example.com",
+    description="Conversion between ROS images and OpenCV arrays, where the full ROS 2 is absent.",
+    license="Apache-2.0",
+)
