@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--robot", choices=tuple(REST), default="aloha", help="robot adapter")
     parser.add_argument("--size", choices=tuple(SIZES), default="tiny", help="model size")
     parser.add_argument(
-        "--action-std", type=_size_rad, default=0.05, help="size of the motions in rad (0.05)"
+        "--action-std", type=_size_rad, default=0.03, help="size of the motions in rad (0.03)"
     )
     return parser
 

@@ -1,10 +1,11 @@
 """Random weights for an untrained model whose actions are nevertheless small, finite and smooth.
 
 Plain random weights leave the sampling noise in the actions, and a robot would tremble. Here the
-action tokens carry the noisy actions x through random matrices with orthonormal columns, and the
-output undoes them after the final norm, so that a step moves along x / |x|: from noise straight
-towards zero. All other weights are random as well and bend that path a little, depending on
-images, state and prompt.
+action tokens carry the noisy actions x through random matrices with orthonormal columns, beside a
+large constant that keeps the final norm from bending them, and the output undoes the matrices:
+the velocity is proportional to x, so that sampling shrinks the noise away. All other weights are
+random as well and pull x towards a point that depends on images, state and prompt, and, by queries
+that turn slowly with the position, on the step of the chunk.
 
 Shapes: A action dimension, E width of the action expert.
 """
@@ -17,16 +18,16 @@ from numpy.typing import NDArray
 from vla_core.errors import CheckpointError
 
 from vla_policy.models.config import Pi0Config
+from vla_policy.models.gemma import ROPE_BASE
 from vla_policy.models.pi0 import Pi0
 
 Array = NDArray[np.float32]
 
 EXPERT_LAYERS = "gemma_expert.model.layers."
-BENDING = {
-    "self_attn.q_proj": 0.3,
-    "self_attn.o_proj": 0.2,
-    "mlp.down_proj": 0.03,
-}  # of unit-scale action tokens
+PULL = {"self_attn.q_proj": 6.0, "self_attn.o_proj": 0.3, "mlp.down_proj": 0.05}
+FASTEST_TURN = 0.15  # rad per step of the chunk
+CONSTANT = 2.0  # length of the constant part of an action token, in lengths of the noise
+SHRINKING = 5.0  # of x per unit of flow time; ten Euler steps leave a thousandth of the noise
 MODULATION = 0.1  # of the adaptive norms, around scale 0, shift 0, gate 1
 
 
@@ -45,9 +46,19 @@ def random_pi0(config: Pi0Config, seed: int) -> Pi0:
         name: _draw(generator, name, tuple(parameter.shape))
         for name, parameter in model.named_parameters()
     }
+    for name in drawn:
+        if EXPERT_LAYERS in name and name.endswith("q_proj.weight"):
+            drawn[name] = _turning_slowly(drawn[name], config.action_expert.head_dim)
     drawn |= _action_path(generator, config)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in drawn.items()})
     return model.eval()
+
+
+def _turning_slowly(query: Array, head_dim: int) -> Array:
+    """Query weights without the rotary pairs that turn so fast that a robot would shake."""
+    turns = ROPE_BASE ** (-np.arange(0, head_dim, 2) / head_dim)
+    kept = np.tile(turns <= FASTEST_TURN, len(query) // len(turns))
+    return query * kept[:, None].astype(np.float32)
 
 
 def _draw(generator: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
@@ -65,39 +76,37 @@ def _draw(generator: np.random.Generator, name: str, shape: tuple[int, ...]) -> 
     if name.endswith(".dense.weight"):
         scale *= MODULATION
     if EXPERT_LAYERS in name:
-        scale *= next((s for part, s in BENDING.items() if part in name), 1.0)
+        scale *= next((pull for part, pull in PULL.items() if part in name), 1.0)
     return generator.standard_normal(shape, np.float32) * np.float32(scale)
 
 
 def _action_path(generator: np.random.Generator, config: Pi0Config) -> dict[str, Array]:
     """Weights of the action projections: linear in x up to the experts, and undone after them.
 
-    The final norm leaves x / |x| * sqrt(E) of the carried x; sqrt(A / E) makes
-    that about |noise| * x / |x|.
     silu(z) - silu(-z) = z takes x through the time MLP of pi0 unbent.
     """
     width, dim = config.action_expert.width, config.action_dim
-    gain = np.float32((dim / width) ** 0.5)
-    if config.pi05:
-        carry_EA = _orthonormal(generator, width, dim)
-        return {
-            "action_in_proj.weight": carry_EA,
-            "action_out_proj.weight": gain * carry_EA.T,
-        }
     half = width // 2
-    first, narrow, last = (
-        _orthonormal(generator, width, half),
-        _orthonormal(generator, half, dim),
-        _orthonormal(generator, width, half),
-    )
-    time = MODULATION * width**-0.5 * generator.standard_normal((half, width), np.float32)
-    rows = np.concatenate((first.T, time.astype(np.float32)), axis=1)
-    return {
-        "action_in_proj.weight": first @ narrow,
-        "action_time_mlp_in.weight": np.concatenate((rows, -rows)),
-        "action_time_mlp_out.weight": np.concatenate((last, -last), axis=1),
-        "action_out_proj.weight": gain * (last @ narrow).T,
+    basis = _orthonormal(generator, width, half + 1)
+    last, constant = basis[:, :half], basis[:, half]
+    length = CONSTANT * dim**0.5  # the noise has length sqrt(A)
+    narrow = _orthonormal(generator, half, dim)
+    carry_EA = last @ narrow
+    path = {
+        # The final norm divides by the length of the token and multiplies by sqrt(E).
+        "action_out_proj.weight": SHRINKING * length * width**-0.5 * carry_EA.T,
+        f"{'action_in_proj' if config.pi05 else 'action_time_mlp_out'}.bias": length * constant,
     }
+    if config.pi05:
+        path["action_in_proj.weight"] = carry_EA
+    else:
+        first = _orthonormal(generator, width, half)
+        time = MODULATION * width**-0.5 * generator.standard_normal((half, width))
+        rows = np.concatenate((first.T, time), axis=1)
+        path["action_in_proj.weight"] = first @ narrow
+        path["action_time_mlp_in.weight"] = np.concatenate((rows, -rows))
+        path["action_time_mlp_out.weight"] = np.concatenate((last, -last), axis=1)
+    return {name: array.astype(np.float32) for name, array in path.items()}
 
 
 def _orthonormal(generator: np.random.Generator, rows: int, columns: int) -> Array:
