@@ -57,7 +57,7 @@ def table(parameters: Sequence[Parameter]) -> str:
     for p in parameters:
         allowed = ", ".join(p.choices)
         if p.low is not None and p.high is not None:
-            allowed = f"{p.low:g} to {p.high:g}"
+            allowed = f"{_plain(p.low)} to {_plain(p.high)}"
         default = "required" if p.required else f"`{p.default}`" if p.default != "" else ""
         dynamic = " Can be changed while the node runs." if p.dynamic else ""
         rows.append(
@@ -65,3 +65,7 @@ def table(parameters: Sequence[Parameter]) -> str:
             f"| {p.description}{dynamic} |"
         )
     return "\n".join(rows)
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else f"{number:g}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -105,7 +104,10 @@ class ExecutorNode(Supervised):
             self._execution.counts["measurements_refused"] += 1
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
             return
-        self._execution.measure(stream.name, replace(sample, payload=values))
+        measured: Sample[Mapping[str, float]] = Sample(
+            stamp_ns=sample.stamp_ns, received_ns=sample.received_ns, payload=values
+        )
+        self._execution.measure(stream.name, measured)
 
     def _activate(self) -> None:
         self._execution.resume()

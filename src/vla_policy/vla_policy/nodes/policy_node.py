@@ -15,7 +15,7 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from vla_core.chunk import ActionChunk, encode_chunk
-from vla_core.contract import Contract, load_contract
+from vla_core.contract import Camera, Contract, Stream, load_contract
 from vla_core.errors import PolicyError, SampleError
 from vla_core.observation import build_observation
 from vla_core.sampling import Sample, StreamBuffer, select
@@ -79,7 +79,8 @@ class PolicyNode(Supervised):
         )
         self._buffers: dict[str, StreamBuffer[bytes]] = {}
         self._inputs: dict[str, Input] = {}
-        for source in (*self._contract.streams, *self._contract.cameras):
+        sources: list[Stream | Camera] = [*self._contract.streams, *self._contract.cameras]
+        for source in sources:
             buffer: StreamBuffer[bytes] = StreamBuffer(
                 name=source.name, max_age_s=source.max_age_s
             )
