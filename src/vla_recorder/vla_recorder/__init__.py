@@ -1,1 +1,1 @@
-"""Episode recording and conversion of bags into LeRobot datasets."""
+"""Episode recording and conversion of bags into LeRobot datasets. Not there yet."""

@@ -1,1 +1,1 @@
-"""Fine-tuning of pi0-family policies."""
+"""Fine-tuning of pi0-family policies. Not there yet."""
