@@ -23,6 +23,9 @@ class Action(LaunchDescriptionEntity):
         """The condition under which it runs."""
         return self._condition
 
+    def describe(self) -> str:
+        return type(self).__name__
+
     def get_sub_entities(self) -> list[LaunchDescriptionEntity]:
         """Return the entities that it brings."""
         return []

@@ -9,6 +9,8 @@ import os
 import pty
 import signal
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # Source: prctl(2)
 _LAST_LINES_S = 0.5  # how long to wait for output after the exit: a grandchild may hold the pipes
@@ -20,9 +22,11 @@ OnLine = Callable[[str], None]
 class ChildProcess(asyncio.SubprocessProtocol):
     """A running process; `exited` becomes its return code, or -N if signal N ended it."""
 
-    def __init__(self, on_stdout: OnLine, on_stderr: OnLine) -> None:
+    def __init__(
+        self, on_start: Callable[[int], None], on_stdout: OnLine, on_stderr: OnLine
+    ) -> None:
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.pid = 0
+        self._on_start = on_start
         self._on_line = {1: on_stdout, 2: on_stderr}
         self._partial = {1: b"", 2: b""}
         self._open = {1, 2}
@@ -39,18 +43,21 @@ class ChildProcess(asyncio.SubprocessProtocol):
         env: dict[str, str],
         shell: bool,
         emulate_tty: bool,
+        on_start: Callable[[int], None],
         on_stdout: OnLine,
         on_stderr: OnLine,
     ) -> ChildProcess:
-        """Start a process; `emulate_tty` makes it believe that it writes to a terminal.
+        """Start a process and tell its pid, then its lines.
+
+        `emulate_tty` makes it believe that it writes to a terminal.
 
         Raises:
             OSError: it cannot be started.
         """
-        child = cls(on_stdout, on_stderr)
+        child = cls(on_start, on_stdout, on_stderr)
         loop = asyncio.get_running_loop()
         terminals = {fd: pty.openpty() for fd in (1, 2)} if emulate_tty else {}
-        settings = {
+        settings: dict[str, Any] = {
             "cwd": cwd,
             "env": env,
             "stdin": asyncio.subprocess.PIPE,  # the terminal's input stays with the launcher
@@ -72,7 +79,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
                 os.close(slave)
         for fd, (master, _) in terminals.items():
             reader, _ = await loop.connect_read_pipe(
-                lambda fd=fd: _TerminalReader(child, fd), os.fdopen(master, "rb", 0)
+                partial(_TerminalReader, child, fd), os.fdopen(master, "rb", 0)
             )
             child._transports.append(reader)
         return child
@@ -87,9 +94,9 @@ class ChildProcess(asyncio.SubprocessProtocol):
         await asyncio.wait([self.exited])
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._all_read.wait(), _LAST_LINES_S)
-        for fd, partial in self._partial.items():
-            if partial:
-                self._emit(fd, partial)
+        for fd, rest in self._partial.items():
+            if rest:
+                self._emit(fd, rest)
         for transport in self._transports:
             transport.close()
         return self.exited.result()
@@ -98,7 +105,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
         assert isinstance(transport, asyncio.SubprocessTransport)
         self._process = transport
         self._transports.append(transport)
-        self.pid = transport.get_pid()
+        self._on_start(transport.get_pid())
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         *lines, self._partial[fd] = (self._partial[fd] + data).split(b"\n")

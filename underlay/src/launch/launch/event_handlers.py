@@ -38,7 +38,7 @@ class _Reacting(EventHandler):
 class _OnProcess(_Reacting):
     def __init__(
         self,
-        event_type: type[Event],
+        event_type: type[ProcessExited | ProcessStarted],
         target_action: Action | Callable[[Action], bool] | None,
         reaction: Reaction | None,
         handle_once: bool,
@@ -51,7 +51,7 @@ class _OnProcess(_Reacting):
             raise TypeError(f"target_action is not an action or callable: {target_action!r}")
 
         def matches(event: Event) -> bool:
-            return isinstance(event, event_type) and accepts(event.action)
+            return isinstance(event, event_type) and bool(accepts(event.action))
 
         super().__init__(matcher=matches, reaction=reaction, handle_once=handle_once)
 

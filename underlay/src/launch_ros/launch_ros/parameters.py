@@ -61,6 +61,7 @@ def _evaluate(context: LaunchContext, name: str, value: Any) -> Any:
     types = {Substitution if isinstance(item, Substitution) else type(item) for item in value}
     if Substitution in types and types <= {Substitution, str}:
         return _read(context, name, value)  # as upstream does: one value made of parts
+    items: list[Any]
     if types == {int, float}:
         items = [float(item) for item in value]
     else:

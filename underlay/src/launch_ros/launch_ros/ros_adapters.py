@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import Any
 
 import rclpy
 from launch import Event, LaunchContext
 from launch.event_handlers import OnShutdown
+from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
@@ -18,7 +18,7 @@ class ROSAdapter:
     """A node that spins in a thread of its own."""
 
     def __init__(self) -> None:
-        self.ros_context = rclpy.Context()
+        self.ros_context = Context()
         rclpy.init(args=[], context=self.ros_context)
         self.ros_node: Node = rclpy.create_node(
             f"launch_ros_{os.getpid()}", context=self.ros_context
@@ -40,13 +40,13 @@ class ROSAdapter:
 
 def get_ros_node(context: LaunchContext) -> Node:
     """Return the node of this launch."""
-    known = context.get_locals_as_dict().get("ros_adapter")
+    known: ROSAdapter | None = context.get_locals_as_dict().get("ros_adapter")
     if known is not None:
         return known.ros_node
     adapter = ROSAdapter()
     context.extend_globals({"ros_adapter": adapter})
 
-    def stop(event: Event, context: LaunchContext) -> Any:
+    def stop(event: Event, context: LaunchContext) -> None:
         adapter.shutdown()
 
     context.register_event_handler(OnShutdown(on_shutdown=stop))

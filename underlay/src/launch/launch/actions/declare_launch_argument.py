@@ -41,6 +41,9 @@ class DeclareLaunchArgument(Action):
         self.description = _describe(description, choices)
         self.conditionally_included = False  # set when a launch description lists its arguments
 
+    def describe(self) -> str:
+        return f"{super().describe()}('{self.name}')"
+
     @staticmethod
     def _failure(message: str) -> RuntimeError:
         logging.get_logger(__name__).error(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import re
@@ -128,6 +129,10 @@ class ExecuteProcess(Action):
         exited = self._child is not None and self._child.exited.done()
         return self._child.exited.result() if exited and self._child else None
 
+    def describe(self) -> str:
+        parts = (" + ".join(sub.describe() for sub in part) for part in self._cmd)
+        return f"{super().describe()}(cmd=[{', '.join(parts)}])"
+
     def get_sub_entities(self) -> list[LaunchDescriptionEntity]:
         return list(self._on_exit) if isinstance(self._on_exit, (list, tuple)) else []
 
@@ -190,13 +195,12 @@ class ExecuteProcess(Action):
     async def _run(self, context: LaunchContext) -> None:
         respawn = perform_typed_substitution(context, self._respawn, bool)
         for retry in itertools.count():
-            if not await self._run_once(context) or not respawn or self._stop_asked.is_set():
+            if self._stop_asked.is_set() or not await self._run_once(context):
                 return
-            if 0 <= self._respawn_max_retries <= retry:
+            if not respawn or 0 <= self._respawn_max_retries <= retry:
                 return
-            await _wait_for(self._stop_asked, self._respawn_delay)
-            if self._stop_asked.is_set():
-                return
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stop_asked.wait(), self._respawn_delay)
 
     async def _run_once(self, context: LaunchContext) -> bool:
         """Run the process to its end; return False if it could not be started."""
@@ -209,17 +213,14 @@ class ExecuteProcess(Action):
         except OSError as error:
             self._logger.error(f"exception occurred while executing process:\n{error}")
             return False
-        details["pid"] = child.pid
-        self._logger.info(f"process started with pid [{child.pid}]")
-        context.emit_event_sync(ProcessStarted(**details))
         stopper = asyncio.create_task(self._stop_when_asked(child))
         returncode = await child.wait()
         stopper.cancel()
         if returncode == 0:
-            self._logger.info(f"process has finished cleanly [pid {child.pid}]")
+            self._logger.info(f"process has finished cleanly [pid {details['pid']}]")
         else:
             self._logger.error(
-                f"process has died [pid {child.pid}, exit code {returncode}, cmd '{cmd}']."
+                f"process has died [pid {details['pid']}, exit code {returncode}, cmd '{cmd}']."
             )
         context.emit_event_sync(ProcessExited(returncode=returncode, **details))
         return True
@@ -231,14 +232,21 @@ class ExecuteProcess(Action):
             emulate_tty = evaluate_condition_expression(
                 context, [LaunchConfiguration("emulate_tty")]
             )
-        name = self._details["name"]
+        details, name = self._details, self._details["name"]
         stdout, stderr = self._output_loggers
+
+        def on_start(pid: int) -> None:
+            details["pid"] = pid
+            self._logger.info(f"process started with pid [{pid}]")
+            context.emit_event_sync(ProcessStarted(**details))
+
         return await ChildProcess.start(
-            self._details["cmd"],
-            cwd=self._details["cwd"],
-            env=self._details["env"],
+            details["cmd"],
+            cwd=details["cwd"],
+            env=details["env"],
             shell=self._shell,
             emulate_tty=emulate_tty,
+            on_start=on_start,
             on_stdout=lambda line: stdout.info("[%s] %s", name, line),
             on_stderr=lambda line: stderr.info("[%s] %s", name, line),
         )
@@ -278,7 +286,3 @@ class ExecuteProcess(Action):
         if not child.exited.done():
             self._logger.info(f"sending signal '{number.name}' to process[{self.name}]")
             child.send_signal(number)
-
-
-async def _wait_for(event: asyncio.Event, seconds: float) -> None:
-    await asyncio.wait([asyncio.ensure_future(event.wait())], timeout=seconds)

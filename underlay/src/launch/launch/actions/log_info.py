@@ -21,5 +21,8 @@ class LogInfo(Action):
         super().__init__(condition=condition)
         self.msg = normalize_to_list_of_substitutions(msg)
 
+    def describe(self) -> str:
+        return f"{super().describe()}({' + '.join(sub.describe() for sub in self.msg)})"
+
     def execute(self, context: LaunchContext) -> None:
         logging.get_logger("launch.user").info(perform_substitutions(context, self.msg))

@@ -71,11 +71,9 @@ def normalize_typed_substitution(value: Any, data_type: Any) -> Any:
         return normalize_to_list_of_substitutions(value)
     if isinstance(value, (list, tuple)):
         items = [normalize_to_list_of_substitutions(v) if is_substitution(v) else v for v in value]
-        if {int, float} == {type(item) for item in items}:
-            items = [float(item) for item in items]
         if any(isinstance(item, list) for item in items):
             return items
-        value = items
+        value = [float(v) for v in value] if {type(v) for v in value} == {int, float} else items
     if not _is_instance(value, data_type):
         raise TypeError(f"value {value!r} is not an instance of {data_type or 'an allowed type'}")
     return value

@@ -69,9 +69,14 @@ class LifecycleNode(Node):
 
     def _change_state(self, transition_id: int, context: LaunchContext) -> None:
         """Wait for the service, call it and log a failure; runs in a worker thread."""
-        while not self._client.wait_for_service(timeout_sec=_POLL_S):
-            if context.is_shutdown:
-                return self._abandon("service")
+        try:
+            ready = False
+            while not ready and not context.is_shutdown:
+                ready = self._client.wait_for_service(timeout_sec=_POLL_S)
+        except RuntimeError:  # the launch has shut its ROS context down meanwhile
+            ready = False
+        if not ready:
+            return self._abandon("service")
         request = lifecycle_msgs.srv.ChangeState.Request()
         request.transition.id = transition_id
         answered = threading.Event()

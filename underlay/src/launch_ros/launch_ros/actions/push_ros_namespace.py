@@ -23,7 +23,7 @@ class PushROSNamespace(Action):
     def execute(self, context: LaunchContext) -> None:
         pushed = perform_substitutions(context, self.namespace)
         previous = context.launch_configurations.get("ros_namespace")
-        namespace = make_namespace_absolute(prefix_namespace(previous, pushed))
+        namespace = make_namespace_absolute(prefix_namespace(previous, pushed)) or "/"
         try:
             validate_namespace(namespace)
         except InvalidNamespaceException as error:

@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-from launch import LaunchDescription, LaunchDescriptionEntity, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import (
     AnyLaunchDescriptionSource,
     InvalidLaunchFileError,
     get_launch_description_from_any_launch_file,
 )
+
+from launch import LaunchDescription, LaunchDescriptionEntity, LaunchService
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +155,7 @@ def _show_entities(entities: Iterable[LaunchDescriptionEntity], indent: str) -> 
         print(f"{indent}{entity.describe()}")
         _show_entities(entity.describe_sub_entities(), f"{indent}    ")
         for condition, conditional in entity.describe_conditional_sub_entities():
-            print(f"{indent}  {condition}:")
-            _show_entities(conditional, f"{indent}    ")
+            if conditional:
+                print(f"{indent}    {condition}:")
+                _show_entities(conditional, f"{indent}        ")
     return 0
