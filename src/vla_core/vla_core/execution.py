@@ -24,6 +24,7 @@ from vla_core.safety import (
     gross_violation,
     guard,
     start,
+    start_violation,
 )
 from vla_core.sampling import FUTURE_TOLERANCE_NS, Sample, StreamBuffer, select
 from vla_core.strategies import Strategy
@@ -70,11 +71,24 @@ class Execution:
             for stream in contract.streams
             if set(stream.joints) & set(self._names)
         }
-        self.dry_run = False  # the caller publishes nothing, so the robot does not follow
+        self._dry_run = False
         self._last: Command | None = None
         self._has_moved = False
         self._holding_since_ns: int | None = None
         self._latched: str | None = None
+        self._restarting = False
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether the caller publishes nothing, so that the robot does not follow."""
+        return self._dry_run
+
+    @dry_run.setter
+    def dry_run(self, value: bool) -> None:
+        if value != self._dry_run:
+            self._last = None  # where one of the two stood says nothing about the other
+            self.resume()
+        self._dry_run = value
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -110,10 +124,13 @@ class Execution:
             self.counts["latched"] += 1
 
     def resume(self) -> None:
-        """Leave LATCHED. Old chunks are forgotten; motion starts anew from the measured pose."""
+        """Leave LATCHED. Old chunks are forgotten; motion starts anew from the measured pose.
+
+        While the robot still brakes, that is only once it is at rest: no command jumps.
+        """
         self._strategy.clear()
         self._latched = None
-        self._last = None
+        self._restarting = True
         self._has_moved = False
         self._holding_since_ns = None
 
@@ -163,12 +180,12 @@ class Execution:
         self._check_start(chunk)
 
     def _check_start(self, chunk: ActionChunk) -> None:
-        samples = [b.oldest_at_or_before(chunk.stamp_ns) for b in self._buffers.values()]
+        samples = [b.as_of(chunk.stamp_ns) for b in self._buffers.values()]
         known = [sample.payload for sample in samples if sample is not None]
         if len(known) != len(self._buffers):
             raise ChunkError("no measured pose to compare the first action with", found="none")
         offset = np.abs(chunk.actions[0] - self._vector(known))
-        far = offset > self.limits.start_offset
+        far = ~(offset <= self.limits.start_offset)  # also where the pose is not a number
         if far.any():
             column = int(np.argmax(np.where(far, offset, 0)))
             raise ChunkError(
@@ -183,6 +200,10 @@ class Execution:
         """RUNNING, or the reason why not."""
         if self._latched is not None:
             return self._latched
+        if self._restarting:
+            if self._last is not None and not at_rest(self.limits, self._last):
+                return "coming to rest"
+            self._last, self._restarting = None, False
         try:
             measured = self.measured(now_ns, mono_ns)
         except SampleError as error:
@@ -191,17 +212,16 @@ class Execution:
         chunk = self._strategy.newest()
         if wish is None or chunk is None:
             return "waiting for an action chunk" if chunk is None else "the action chunk has ended"
-        if self._last is None:
-            self._last = start(self.limits, measured)
-            if (np.abs(self._last.position - measured) > self.limits.start_offset).any():
-                self.latch("the measured pose is outside of the contract's limits")
-        followed = self._last.position if self.dry_run else measured
-        violation = gross_violation(self.limits, followed, self._last, wish)
+        last, violation = self._last, None
+        if last is None:
+            last = start(self.limits, measured)
+            violation = start_violation(self.limits, measured, self._dt_s)
+        followed = last.position if self.dry_run else measured
+        violation = violation or gross_violation(self.limits, followed, last, wish)
         if violation is not None:
             self.latch(violation)
-        if self._latched is not None:
-            return self._latched
-        guarded = guard(self.limits, self._last, wish, self._dt_s)
+            return violation
+        guarded = guard(self.limits, last, wish, self._dt_s)
         self._last = guarded.command
         self._has_moved = True
         self._holding_since_ns = None

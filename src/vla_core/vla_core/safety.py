@@ -37,6 +37,10 @@ class Limits:
     is_velocity: BoolArray
     is_gripper: BoolArray
 
+    @property
+    def is_arm(self) -> BoolArray:
+        return ~(self.is_velocity | self.is_gripper)
+
     @classmethod
     def of(cls, contract: Contract) -> Limits:
         joints = contract.action_joints()
@@ -68,16 +72,30 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarded:
-    """The command to publish. ``limited`` (A,): where the wish was cut."""
+    """The command to publish. ``limited`` (A,): where the wish was cut.
+
+    Being always able to stop costs a small error up to acceleration * dt^2 / 8: that is no cut.
+    """
 
     command: Command
     limited: BoolArray
+
+
+def start_violation(limits: Limits, measured: FloatArray, dt_s: float) -> str | None:
+    """Why motion must not start here, or None: the first command would jump into the limits."""
+    jump = np.abs(np.clip(measured, limits.lower, limits.upper) - measured)
+    far = limits.is_arm & (jump > limits.rate * dt_s)
+    if far.any():
+        return f"the measured pose is outside of the contract's limits: {_names(limits, far)}"
+    return None
 
 
 def gross_violation(
     limits: Limits, measured: FloatArray, last: Command, wish: Target
 ) -> str | None:
     """Why motion must stop and latch, or None. Called before ``guard``."""
+    if not np.isfinite(measured).all():
+        return "a measured joint is not finite"
     if not (np.isfinite(wish.position).all() and np.isfinite(wish.velocity).all()):
         return "a proposed command is not finite"
     far = np.abs(wish.position - last.position) > limits.gross_offset
@@ -93,22 +111,26 @@ def guard(limits: Limits, last: Command, wish: Target, dt_s: float) -> Guarded:
     """The command nearest to the wish that keeps every limit, given the last command.
 
     Position, rate and acceleration hold for each command against the one before, ``dt_s`` apart.
-    Arm joints are scaled together, which keeps the direction of motion; grippers by themselves.
-    A joint can always still brake before its position limit: the rate towards a limit at distance
-    d is at most sqrt(a^2 dt^2 + 2 a d) - a dt, which satisfies v dt + v^2 / (2 a) <= d.
+    Arm joints are scaled together, and velocities together, which keeps the direction of motion;
+    each gripper by itself. Where acceleration forbids the direction, each joint turns as fast as
+    it may. No joint is ever too fast to stop before its position limit, nor, once on its way, at
+    its goal: see ``_braking_rate``.
     """
     low, high = _reachable_rates(limits, last, dt_s)
     goal = np.clip(wish.position, limits.lower, limits.upper)
-    steady = np.where(limits.is_velocity, 0.0, wish.velocity)
+    moving = ~limits.is_velocity & (goal == wish.position)  # a clipped goal stands still
+    steady = np.where(moving, wish.velocity, 0.0)
     error = goal - last.position - steady * dt_s
-    catch_up = np.minimum(
-        np.abs(error) / dt_s, _braking_rate(limits.acceleration, np.abs(error), dt_s)
-    )
-    wanted = steady + np.sign(error) * catch_up
-    rate = _scaled_together(limits, last.rate, wanted, dt_s)
-    rate = np.clip(rate, low, high)
+    distance = np.maximum(np.abs(error), np.finfo(np.float64).tiny)
+    gain = _braking_rate(limits.acceleration, distance, dt_s) / distance
+    wanted = steady + error * _by_group(limits, np.minimum, gain)
+    share = limits.rate / np.maximum(np.abs(wanted), limits.rate)
+    wanted = wanted * _by_group(limits, np.minimum, share)
+    wanted = wanted * _reachable_share(limits, last.rate, wanted, dt_s)
+    rate = np.clip(wanted, low, high)
     position = np.clip(last.position + rate * dt_s, limits.lower, limits.upper)
-    limited = np.abs(position - wish.position) > 1e-9 + np.abs(error) * 1e-6
+    cushion = np.where(limits.is_velocity, 0.0, limits.acceleration) * dt_s**2 / 8
+    limited = np.abs(position - wish.position) > 1e-9 + cushion
     return Guarded(command=Command(position=position, rate=rate), limited=limited)
 
 
@@ -144,30 +166,37 @@ def _reachable_rates(limits: Limits, last: Command, dt_s: float) -> tuple[FloatA
 
 
 def _braking_rate(acceleration: FloatArray, distance: FloatArray, dt_s: float) -> FloatArray:
-    """Largest rate (A,) from which a joint stops within ``distance``, in steps of ``dt_s``."""
+    """Largest rate (A,) from which a joint stops within ``distance``, in steps of ``dt_s``.
+
+    The root v of v dt + v^2 / (2 a) = d. After one step of it at most v^2 / (2 a) is left to go,
+    and braking from v - a dt, in steps, takes a dt^2 / 2 less than that.
+    """
     distance = np.maximum(distance, 0.0)
     finite = np.where(np.isfinite(acceleration), acceleration, 1.0)
-    rate = np.sqrt((finite * dt_s) ** 2 + 2 * finite * distance) - finite * dt_s
+    # 2 d / (dt + sqrt(dt^2 + 2 d / a)): the same root, without the difference of near equals
+    rate = 2 * distance / (dt_s + np.sqrt(dt_s**2 + 2 * distance / finite))
     return np.where(np.isfinite(acceleration), rate, distance / dt_s)
 
 
-def _scaled_together(
+def _reachable_share(
     limits: Limits, last_rate: FloatArray, wanted: FloatArray, dt_s: float
 ) -> FloatArray:
-    """``wanted`` within the rate limits, its change within the acceleration limits."""
-    wanted = wanted * _common_factor(limits, limits.rate, np.abs(wanted))
-    change = wanted - last_rate
-    return last_rate + change * _common_factor(limits, limits.acceleration * dt_s, np.abs(change))
-
-
-def _common_factor(limits: Limits, allowed: FloatArray, found: FloatArray) -> FloatArray:
-    """Factor in [0, 1] (A,): one for all arm joints, one for each gripper."""
+    """Largest factor in [0, 1] (A,) that acceleration allows for a whole group; 1 if none."""
+    step = limits.acceleration * dt_s
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = np.where(found > allowed, allowed / found, 1.0)
-    together = ~limits.is_gripper
-    if together.any():
-        factor[together] = factor[together].min()
-    return factor
+        one, other = (last_rate - step) / wanted, (last_rate + step) / wanted
+    least = np.maximum(_by_group(limits, np.maximum, np.fmin(one, other)), 0.0)
+    most = np.minimum(_by_group(limits, np.minimum, np.fmax(one, other)), 1.0)
+    return np.where(least <= most, most, 1.0)
+
+
+def _by_group(limits: Limits, reduce: np.ufunc, values: FloatArray) -> FloatArray:
+    """(A,): one value for all arm joints, one for all velocities; a gripper keeps its own."""
+    shared = values.copy()
+    for group in (limits.is_velocity, limits.is_arm):
+        if group.any():
+            shared[group] = reduce.reduce(values[group])
+    return shared
 
 
 def _names(limits: Limits, mask: BoolArray) -> str:

@@ -111,7 +111,7 @@ class StreamBuffer(Generic[P]):
                 )
         return sample
 
-    def oldest_at_or_before(self, t_ns: int) -> Sample[P] | None:
+    def as_of(self, t_ns: int) -> Sample[P] | None:
         """The newest sample not after ``t_ns``, else the oldest there is, whatever its age."""
         if not self._samples:
             return None

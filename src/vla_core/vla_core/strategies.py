@@ -12,7 +12,7 @@ import numpy as np
 
 from vla_core.chunk import ActionChunk, Target
 from vla_core.errors import ChunkError
-from vla_core.safety import BoolArray, Limits
+from vla_core.safety import Limits
 
 
 class Strategy(Protocol):
@@ -68,7 +68,9 @@ class TemporalEnsemble:
         self._chunks: list[ActionChunk] = []
 
     def accept(self, chunk: ActionChunk) -> None:
-        self._chunks = [old for old in self._chunks if old.end_ns > chunk.stamp_ns] + [chunk]
+        # one stamped later than this one is of a time before the clock was set back
+        kept = [old for old in self._chunks if old.stamp_ns < chunk.stamp_ns < old.end_ns]
+        self._chunks = [*kept, chunk]
 
     def clear(self) -> None:
         self._chunks = []
@@ -85,13 +87,9 @@ class TemporalEnsemble:
         position = weights @ np.stack([target.position for target in targets])
         velocity = weights @ np.stack([target.velocity for target in targets])
         return Target(
-            position=_keep(self._stepped, targets[-1].position, position),
+            position=np.where(self._stepped, targets[-1].position, position),
             velocity=velocity,
         )
-
-
-def _keep(mask: BoolArray, kept: np.ndarray, others: np.ndarray) -> np.ndarray:
-    return np.where(mask, kept, others)
 
 
 STRATEGIES: dict[str, Callable[[Limits], Strategy]] = {
