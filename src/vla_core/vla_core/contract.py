@@ -16,22 +16,21 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from vla_core.codecs import COMMAND_TYPES, VECTOR_FIELDS, check_path
+from vla_core.compressed_images import MAX_PIXELS
 from vla_core.contract_reader import Block, unique
-from vla_core.errors import ContractError
+from vla_core.errors import CodecError, ContractError
 from vla_core.strict_yaml import Located, load_yaml, parse_yaml
 
 SCHEMA = 1
-VECTOR_FIELDS = {
-    "sensor_msgs/msg/JointState": ("position", "velocity", "effort"),
-    "trajectory_msgs/msg/JointTrajectory": ("positions", "velocities"),
-    "std_msgs/msg/Float64MultiArray": ("data",),
-}
 IMAGE_ENCODINGS = {
     "sensor_msgs/msg/Image": (
         *("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "16UC1", "32FC1", "yuv422", "yuv422_yuy2"),
     ),
     "sensor_msgs/msg/CompressedImage": ("jpeg", "png"),
 }
+_VELOCITY_FIELDS = ("velocity", "velocities")
+_DERIVED_FIELDS = ("accelerations", "effort")  # may be recorded, never commanded
 
 
 class Kind(Enum):
@@ -175,7 +174,7 @@ def content_hash(document: Located) -> str:
 
 def _canonical(value: object) -> object:
     if isinstance(value, dict):
-        return [[key, _canonical(item)] for key, item in value.items()]
+        return {key: _canonical(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_canonical(item) for item in value]
     if isinstance(value, int) and not isinstance(value, bool):
@@ -190,15 +189,14 @@ def _contract(document: Located) -> Contract:
     streams = tuple(_stream(name, block, joints) for name, block in root.blocks("streams"))
     cameras = tuple(_camera(name, block) for name, block in root.blocks("cameras", empty=True))
     action = tuple(_action(name, block, joints) for name, block in root.blocks("action"))
+    sources: tuple[Stream | Camera, ...] = (*streams, *cameras)
+    unique(root, "cameras", [source.name for source in sources])
     measured = unique(root, "streams", [name for stream in streams for name in stream.joints])
     actions = unique(root, "action", [name for group in action for name in group.joints])
-    unique(
-        root,
-        "topics",
-        [s.topic for s in streams] + [c.topic for c in cameras] + [a.topic for a in action],
-    )
+    topics = [source.topic for source in sources] + [group.topic for group in action]
+    unique(root, "topics", [topic.lstrip("/") for topic in topics])
     state = root.names("state", allowed=measured)
-    _feedback(root, joints, measured, actions)
+    _feedback(root, joints, streams, actions)
     policy_rate_hz = root.number("policy_rate_hz", low=0.1, high=1000)
     robot = root.name("robot")
     contract = Contract(
@@ -223,18 +221,20 @@ def _contract(document: Located) -> Contract:
             "a joint that no stream and no action uses",
             where=root.at("joints"),
             found=", ".join(sorted(unused)),
-            fix="remove it, or name it in a stream or an action group",
+            allowed="joints named in a stream or an action group",
         )
     return contract
 
 
 def _feedback(
-    root: Block, joints: Mapping[str, Joint], measured: list[str], actions: list[str]
+    root: Block, joints: Mapping[str, Joint], streams: tuple[Stream, ...], actions: list[str]
 ) -> None:
+    elsewhere = (*_VELOCITY_FIELDS, *_DERIVED_FIELDS)
+    measured = [name for s in streams if s.field not in elsewhere for name in s.joints]
     for name in actions:
         if joints[name].kind is not Kind.VELOCITY and name not in measured:
             raise ContractError(
-                "an action joint that no stream measures",
+                "an action joint whose position no stream measures",
                 where=root.at("action"),
                 found=name,
                 allowed=", ".join(measured),
@@ -246,6 +246,13 @@ def _joint(name: str, block: Block) -> Joint:
     kind = Kind(block.choice("kind", tuple(kind.value for kind in Kind), default="position"))
     unit = str(block.choice("unit", UNITS[kind]))
     lower, upper = block.span("range")
+    if kind is Kind.VELOCITY and not lower <= 0 <= upper:
+        raise ContractError(
+            "a velocity that cannot be zero",
+            where=block.at("range"),
+            found=f"[{lower:g}, {upper:g}]",
+            allowed="lower <= 0 <= upper: zero is how it stops",
+        )
     acceleration = (
         None
         if kind is Kind.VELOCITY
@@ -270,19 +277,35 @@ def _joint(name: str, block: Block) -> Joint:
 
 
 def _stream(name: str, block: Block, joints: Mapping[str, Joint]) -> Stream:
-    rate_hz = block.number("rate_hz", low=0.1, high=10_000)
-    type_name, field = _vector_type(block, VECTOR_FIELDS)
+    type_name = block.message_type("type")
+    fields = VECTOR_FIELDS.get(type_name)
     stream = Stream(
         name=name,
         topic=block.topic("topic"),
         type=type_name,
-        field=field,
+        field=block.choice("field", fields, default=fields[0])
+        if fields is not None
+        else block.text("field", default=""),
         joints=block.mapping("joints", allowed=joints),
-        rate_hz=rate_hz,
+        rate_hz=block.number("rate_hz", low=0.1, high=10_000),
         max_age_s=block.number("max_age_s", low=1e-3, high=10, default=0.1),
     )
     block.finish()
+    if fields is None:
+        _check_paths(stream, block)
     return stream
+
+
+def _check_paths(stream: Stream, block: Block) -> None:
+    """A type without fields of its own is read by field path, see codecs."""
+    for name in stream.joints.values():
+        dot = "." if stream.field and name and not name.startswith("[") else ""
+        try:
+            check_path(f"{stream.field}{dot}{name}", where=block.at("joints"))
+        except CodecError as error:
+            raise ContractError(
+                error.what, where=error.where, found=error.found, allowed=error.allowed
+            ) from error
 
 
 def _camera(name: str, block: Block) -> Camera:
@@ -299,48 +322,38 @@ def _camera(name: str, block: Block) -> Camera:
         max_age_s=block.number("max_age_s", low=1e-3, high=10, default=max(0.25, 3 / rate_hz)),
     )
     block.finish()
+    odd = camera.encoding.startswith("yuv422") and camera.width % 2
+    if odd or camera.width * camera.height > MAX_PIXELS:
+        raise ContractError(
+            "not a size that can be decoded",
+            where=block.at("width"),
+            found=f"{camera.width} x {camera.height}",
+            allowed=f"at most {MAX_PIXELS} pixels, an even width for yuv422",
+        )
     return camera
 
 
 def _action(name: str, block: Block, joints: Mapping[str, Joint]) -> ActionGroup:
-    type_name, field = _vector_type(block, VECTOR_FIELDS, commands_only=True)
+    type_name = str(block.choice("type", COMMAND_TYPES))
+    fields = tuple(f for f in VECTOR_FIELDS[type_name] if f not in _DERIVED_FIELDS)
     group = ActionGroup(
         name=name,
         topic=block.topic("topic"),
         type=type_name,
-        field=field,
+        field=str(block.choice("field", fields, default=fields[0])),
         joints=block.mapping("joints", allowed=joints),
     )
     block.finish()
     kinds = {joints[joint].kind is Kind.VELOCITY for joint in group.joints}
-    wants_velocity = field in ("velocity", "velocities")
-    if type_name in VECTOR_FIELDS and field != "data" and kinds != {wants_velocity}:
+    if group.field != "data" and kinds != {group.field in _VELOCITY_FIELDS}:
         raise ContractError(
             "the field and the kind of its joints do not fit",
             where=block.at("field"),
-            found=f"{field} of {', '.join(f'{j} ({joints[j].kind.value})' for j in group.joints)}",
+            found=f"{group.field} of "
+            + ", ".join(f"{joint} ({joints[joint].kind.value})" for joint in group.joints),
             allowed="position(s) for position and gripper, velocity (velocities) for velocity",
         )
     return group
-
-
-def _vector_type(
-    block: Block, fields: Mapping[str, tuple[str, ...]], *, commands_only: bool = False
-) -> tuple[str, str]:
-    """Known types allow their own fields; any other is read by field path (see codecs)."""
-    type_name = block.message_type("type")
-    if type_name in fields:
-        return type_name, str(
-            block.choice("field", fields[type_name], default=fields[type_name][0])
-        )
-    if commands_only:
-        raise ContractError(
-            "commands of this type are not supported",
-            where=block.at("type"),
-            found=type_name,
-            allowed=", ".join(fields),
-        )
-    return type_name, block.text("field", default="")
 
 
 def _safety(block: Block, units: list[str]) -> Safety:

@@ -10,7 +10,8 @@ from vla_core.errors import ContractError
 from vla_core.strict_yaml import Located, Scalar
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_TOPIC = re.compile(r"[/~]?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+# Source: design.ros2.org, topic and service names; a private name (~) would differ between nodes.
+_TOPIC = re.compile(r"(?!.*__)/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*")
 _S = TypeVar("_S", str, int)
 
@@ -158,7 +159,10 @@ def unique(block: Block, key: str, names: Iterable[str]) -> list[str]:
     twice = sorted({name for name in found if found.count(name) > 1})
     if twice:
         raise ContractError(
-            f"a name stands twice in {key}", where=block.at(key), found=", ".join(twice)
+            f"a name stands twice in {key}",
+            where=block.at(key),
+            found=", ".join(twice),
+            allowed="each name once",
         )
     return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_SHOWN = 2000  # characters
+
 
 class VlaError(Exception):
     """Base of all errors that this suite raises on purpose.
@@ -42,9 +44,15 @@ class VlaError(Exception):
             ("allowed", self.allowed),
             ("do", self.fix),
         ):
-            if str(value):
-                parts.append(f"{label}: {value}")
+            if text := str(value):
+                parts.append(f"{label}: {_one_line(text)}")
         return "; ".join(parts)
+
+
+def _one_line(text: str) -> str:
+    """What a file or a message held, made fit for a log: one line, of bounded length."""
+    shown = text if text.isprintable() else ascii(text)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
 
 
 class ContractError(VlaError):
