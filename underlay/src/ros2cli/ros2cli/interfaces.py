@@ -39,7 +39,7 @@ def _load(identifier: str, kind: str) -> Any:
         namespace.append(kind)
     try:
         return getattr(importlib.import_module(".".join(namespace)), name)
-    except (AttributeError, ModuleNotFoundError, ValueError):
+    except (AttributeError, ModuleNotFoundError, TypeError, ValueError):
         what = {"msg": "message", "srv": "service"}[kind]
         raise RuntimeError(f"The passed {what} type is invalid") from None
 
@@ -52,18 +52,21 @@ def read_values(values: str, from_stdin: bool) -> Any:
         raise RuntimeError(f"The passed value is not valid YAML: {error}") from None
 
 
-def fill_message(message: Any, values: Any, *, expand_stamps: bool = False) -> list[StampSetter]:
-    """Set the fields of a message from nested dictionaries.
+def new_message(
+    message_type: Any, values: Any, *, expand_stamps: bool = False
+) -> tuple[Any, list[StampSetter]]:
+    """Return a message with the values of nested dictionaries, and what still sets its stamps.
 
     With `expand_stamps`, ``auto`` for a header and ``now`` for a time are left to the caller: the
-    returned functions set them to a stamp. An unfit value raises a RuntimeError that says so.
+    returned functions set them to a stamp. An unfit value raises a RuntimeError that says so;
+    unlike upstream's, a number out of range or an array of the wrong length is unfit too.
     """
-    setters: list[StampSetter] = []
+    message, setters = message_type(check_fields=True), []
     try:
         _fill(message, values, setters, expand_stamps)
     except Exception as error:  # constructors and setters of any message type, with any value
         raise RuntimeError(f"Failed to populate field: {error}") from None
-    return setters
+    return message, setters
 
 
 def _fill(message: Any, values: Any, setters: list[StampSetter], expand_stamps: bool) -> None:
@@ -89,12 +92,12 @@ def _is(field: Any, package: str, name: str) -> bool:
 def _build(current: Any, slot: Any, value: Any, setters: list[StampSetter], expand: bool) -> Any:
     """Return `value` as the type that the field has now."""
     if isinstance(slot, NamespacedType):
-        message = type(current)()
+        message = type(current)(check_fields=True)
         _fill(message, value, setters, expand)
         return message
     if isinstance(slot, AbstractNestedType) and isinstance(slot.value_type, NamespacedType):
         element = _load("/".join(slot.value_type.namespaced_name()), "msg")
-        messages = [element() for _ in value]
+        messages = [element(check_fields=True) for _ in value]
         for message, item in zip(messages, value, strict=True):
             _fill(message, item, setters, expand)
         return messages

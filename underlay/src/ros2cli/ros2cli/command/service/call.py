@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
-import rclpy
-
 from ros2cli.arguments import positive_float
-from ros2cli.graph import open_node
-from ros2cli.interfaces import fill_message, get_service, read_values
+from ros2cli.graph import open_node, spin_until
+from ros2cli.interfaces import get_service, new_message, read_values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,18 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     service_type = get_service(args.service_type)
-    request = service_type.Request()
-    fill_message(request, read_values(args.values, args.stdin))
+    request, _ = new_message(service_type.Request, read_values(args.values, args.stdin))
     with open_node(args, discover=False) as node:
         client = node.create_client(service_type, args.service_name)
         if not client.service_is_ready():
             print("waiting for service to become available...")
-            client.wait_for_service()
+            spin_until(node, client.service_is_ready, -1.0)
         while True:
             print(f"requester: making request: {request!r}\n")
             started_s = time.monotonic()
             future = client.call_async(request)
-            rclpy.spin_until_future_complete(node, future)
+            spin_until(node, future.done, -1.0)
             if future.exception() is not None:
                 raise RuntimeError(f"Exception while calling service: {future.exception()!r}")
             print(f"response:\n{future.result()!r}\n")

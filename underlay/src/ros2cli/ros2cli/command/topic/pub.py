@@ -10,7 +10,7 @@ from rclpy.publisher import Publisher
 
 from ros2cli.arguments import positive_float, unsigned_int
 from ros2cli.graph import add_direct_arguments, open_node
-from ros2cli.interfaces import fill_message, get_message, read_values
+from ros2cli.interfaces import get_message, new_message, read_values
 from ros2cli.qos import add_qos_arguments, requested_profile
 
 WAIT_PERIOD_S = 0.1
@@ -65,8 +65,7 @@ def main(args: argparse.Namespace) -> int:
     values = read_values(args.values, args.stdin)
     if not isinstance(values, dict):
         raise RuntimeError("The passed value needs to be a dictionary in YAML format")
-    message = message_type()
-    stamp_setters = fill_message(message, values, expand_stamps=True)
+    message, stamp_setters = new_message(message_type, values, expand_stamps=True)
     with open_node(args, args.node_name) as node:
         publisher = node.create_publisher(message_type, args.topic_name, requested_profile(args))
         _wait_for_subscriptions(publisher, subscriptions, args.max_wait_time_secs)
