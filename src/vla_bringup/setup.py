@@ -31,6 +31,7 @@ setup(
         "console_scripts": [
             "aloha_sim = vla_bringup.sim.aloha_sim_node:main",
             "fake_robot = vla_bringup.sim.fake_robot_node:main",
+            "demo = vla_bringup.demo.main:main",
         ]
     },
 )
