@@ -11,7 +11,15 @@ from rclpy.action import (
 )
 from rclpy.node import Node
 
-from ros2cli.graph import NamesAndTypes, NodeName, add_node_arguments, node_names, open_node
+from ros2cli.graph import (
+    NAME_TIMEOUT_S,
+    NamesAndTypes,
+    NodeName,
+    add_node_arguments,
+    node_names,
+    open_node,
+    spin_until,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     with open_node(args) as node:
-        nodes = node_names(node, args.include_hidden)
-        found = [n for n in nodes if n.full_name == args.node_name]
+
+        def matches() -> list[NodeName]:
+            nodes = node_names(node, args.include_hidden)
+            return [n for n in nodes if n.full_name == args.node_name]
+
+        spin_until(node, lambda: bool(matches()), NAME_TIMEOUT_S)
+        found = matches()
         if not found:
             raise RuntimeError(f"Unable to find node '{args.node_name}'")
         if len(found) > 1:
