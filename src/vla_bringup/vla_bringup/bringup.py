@@ -6,9 +6,8 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, LogInfo, RegisterEventHandler, Shutdown
+from launch.actions import DeclareLaunchArgument, LogInfo, Shutdown
 from launch.conditions import IfCondition
-from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.substitutions import LaunchConfiguration
@@ -108,6 +107,7 @@ def _nodes(
             {"autostart": True},
         ],
         output="screen",
+        on_exit=_policy_ended,
     )
     executor = Node(
         package="vla_policy",
@@ -120,7 +120,7 @@ def _nodes(
             {"autostart": True},
         ],
         output="screen",
-        on_exit=Shutdown(reason="the executor has ended"),
+        on_exit=_required_ended,
     )
     simulated = Node(
         package=PACKAGE,
@@ -137,24 +137,33 @@ def _nodes(
         ],
         output="screen",
         condition=IfCondition(LaunchConfiguration("sim")),
-        on_exit=Shutdown(reason="the simulation has ended"),
+        on_exit=_required_ended,
     )
-    return [
-        simulated,
-        executor,
-        policy,
-        RegisterEventHandler(OnProcessExit(target_action=policy, on_exit=_policy_ended)),
-    ]
+    return [simulated, executor, policy]
 
 
 def _text(name: str) -> ParameterValue:
     return ParameterValue(LaunchConfiguration(name), value_type=str)
 
 
-def _policy_ended(event: ProcessExited, _context: LaunchContext) -> list[LaunchDescriptionEntity]:
+def _required_ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Without the robot or the executor there is nothing to launch.
+
+    Raises:
+        RuntimeError: it ended by a fault, which the launch answers by ending with exit code 1.
+    """
+    if context.is_shutdown:
+        return []
+    reason = f"{event.process_name} has ended with exit code {event.returncode}"
+    if event.returncode:
+        raise RuntimeError(reason)
+    return [Shutdown(reason=reason)]
+
+
+def _policy_ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """A policy that never came up ends the launch; one that died leaves the executor to hold."""
-    if event.returncode in (0, 1, 2):
-        return [Shutdown(reason=f"the policy has ended with exit code {event.returncode}")]
+    if event.returncode in (0, 1, 2) or context.is_shutdown:
+        return _required_ended(event, context)
     return [
         LogInfo(
             msg="The policy died. The executor brings the robot to rest and latches. To go on:"

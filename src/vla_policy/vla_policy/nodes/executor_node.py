@@ -26,7 +26,7 @@ from vla_core.strategies import make_strategy
 
 from vla_policy.nodes.command_output import CommandOutput
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
-from vla_policy.nodes.lifecycle import Supervised, guarded, run
+from vla_policy.nodes.lifecycle import FAREWELL, Supervised, guarded, run
 from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE
 from vla_policy.nodes.ros_parameters import declare, read
@@ -123,6 +123,7 @@ class ExecutorNode(Supervised):
         self._timer = None
         self._brake()
         self._show(State.LATCHED, "inactive")
+        self._status.wait_for_all_acked(FAREWELL)
 
     def _shut_down(self) -> None:
         self._deactivate()

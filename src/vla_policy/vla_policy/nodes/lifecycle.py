@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
@@ -21,6 +22,10 @@ AUTOSTART = Parameter(
     default=False,
     description="Configure and activate at start; the process exits with 1 if that fails.",
 )
+
+# How long a node that ends waits for its last message to arrive: a publisher takes with it what
+# is still on the way.
+FAREWELL = Duration(seconds=0.5)
 
 
 class Supervised(LifecycleNode):

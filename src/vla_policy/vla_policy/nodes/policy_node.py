@@ -23,7 +23,7 @@ from vla_core.types import FloatArray
 
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.inference_worker import InferenceWorker, Request
-from vla_policy.nodes.lifecycle import Supervised, guarded, run
+from vla_policy.nodes.lifecycle import FAREWELL, Supervised, guarded, run
 from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import POLICY_NODE
 from vla_policy.nodes.ros_parameters import declare, read
@@ -110,6 +110,7 @@ class PolicyNode(Supervised):
         self._worker.stop()
         self._worker = None
         self._withdraw()
+        self._chunks.wait_for_all_acked(FAREWELL)
 
     def _shut_down(self) -> None:
         self._deactivate()
