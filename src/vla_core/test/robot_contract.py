@@ -49,6 +49,7 @@ action:
 safety:
   start_offset: {m/s: 1, rad/s: 1}
   gross_offset: {m/s: 1, rad/s: 1}
+  latch_after_s: 0.5
 """
 
 GRIPPER_ONLY = """\

@@ -106,6 +106,7 @@ class Execution:
             ChunkError: the chunk must not be executed. It is counted, and what runs goes on.
         """
         self.counts["chunks_received"] += 1
+        self._forget_future(now_ns)
         if chunk is None:
             self.counts["chunks_withdrawn"] += 1
             self._strategy.clear()
@@ -137,6 +138,7 @@ class Execution:
     def tick(self, now_ns: int, mono_ns: int) -> Tick:
         """One control tick."""
         self.counts["ticks"] += 1
+        self._forget_future(now_ns)
         cause = self._run(now_ns, mono_ns)
         if isinstance(cause, Tick):
             return cause
@@ -155,6 +157,13 @@ class Execution:
         merged = {name: value for values in measurements for name, value in values.items()}
         return np.array([merged.get(name, 0.0) for name in self._names])
 
+    def _forget_future(self, now_ns: int) -> None:
+        """When the clock was set back, what was due then must not come up when it is then again."""
+        newest = self._strategy.newest()
+        if newest is not None and newest.stamp_ns - now_ns > FUTURE_TOLERANCE_NS:
+            self.counts["chunks_forgotten"] += 1
+            self._strategy.clear()
+
     def _check(self, chunk: ActionChunk, now_ns: int) -> None:
         ahead_ns = chunk.stamp_ns - now_ns
         if ahead_ns > FUTURE_TOLERANCE_NS:
@@ -171,7 +180,7 @@ class Execution:
                 fix="the policy is slower than its horizon; use a faster one or a longer horizon",
             )
         newest = self._strategy.newest()
-        if newest is not None and chunk.stamp_ns <= newest.stamp_ns <= now_ns:
+        if newest is not None and chunk.stamp_ns <= newest.stamp_ns:
             raise ChunkError(
                 "a chunk older than the one in use",
                 found=f"{(newest.stamp_ns - chunk.stamp_ns) / 1e9:.3f} s older",

@@ -68,9 +68,7 @@ class TemporalEnsemble:
         self._chunks: list[ActionChunk] = []
 
     def accept(self, chunk: ActionChunk) -> None:
-        # one stamped later than this one is of a time before the clock was set back
-        kept = [old for old in self._chunks if old.stamp_ns < chunk.stamp_ns < old.end_ns]
-        self._chunks = [*kept, chunk]
+        self._chunks = [old for old in self._chunks if old.end_ns > chunk.stamp_ns] + [chunk]
 
     def clear(self) -> None:
         self._chunks = []
