@@ -16,7 +16,7 @@ def call(node: Node, service_type: Any, name: str, request: Any) -> Any:
     """Call a service once; raise RuntimeError when it does not appear, goes away or fails."""
     client = node.create_client(service_type, name)
     try:
-        if not client.wait_for_service(timeout_sec=DISCOVERY_TIMEOUT_S):
+        if not spin_until(node, client.service_is_ready, DISCOVERY_TIMEOUT_S):
             raise RuntimeError(f"Wait for service timed out waiting for service {name}")
         future = client.call_async(request)
         # A transition may take minutes, so only the server's own end ends the wait.
