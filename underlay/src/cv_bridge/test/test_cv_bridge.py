@@ -3,12 +3,13 @@
 import cv2
 import numpy as np
 import pytest
-from cv_bridge import CvBridge, CvBridgeError
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
+
+from cv_bridge import CvBridge, CvBridgeError
 
 BRIDGE = CvBridge()
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)

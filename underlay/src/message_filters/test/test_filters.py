@@ -4,9 +4,10 @@ import pytest
 import rclpy
 from hypothesis import given
 from hypothesis import strategies as st
-from message_filters import Cache, SimpleFilter, Subscriber
 from rclpy.time import Time
 from std_msgs.msg import Header, String
+
+from message_filters import Cache, SimpleFilter, Subscriber
 
 
 class Stamped:

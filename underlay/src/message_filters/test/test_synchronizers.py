@@ -5,10 +5,11 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from message_filters import ApproximateTimeSynchronizer, SimpleFilter, TimeSynchronizer
 from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+
+from message_filters import ApproximateTimeSynchronizer, SimpleFilter, TimeSynchronizer
 
 ARRIVALS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), max_size=40)
 
