@@ -12,7 +12,8 @@ from types import TracebackType
 
 from vla_bringup.demo.recorder import DemoError
 
-PATIENCE_S = {signal.SIGINT: 12.0, signal.SIGTERM: 3.0, signal.SIGKILL: 3.0}
+PATIENCE_S = {signal.SIGINT: 12.0, signal.SIGTERM: 5.0}
+IMPATIENCE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Launched:
@@ -44,18 +45,22 @@ class Launched:
         trace: TracebackType | None,
     ) -> None:
         """Ask it to end, then insist; an impatient Ctrl-C must not leave a robot behind."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in IMPATIENCE}
         for number, patience_s in PATIENCE_S.items():
-            if self._process.poll() is None:
-                # the launch passes a signal on; only a kill has to reach the nodes directly
-                self._process.send_signal(number)
-                try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if self._process.poll() is None:
+                    self._process.send_signal(number)  # the launch passes it on
                     self._process.wait(patience_s)
-                except subprocess.TimeoutExpired:
-                    continue
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    @property
+    def pid(self) -> int:
+        """Of the process, and of its group."""
+        return self._process.pid
 
     def check(self) -> None:
         """Raise if it has ended.
@@ -87,7 +92,7 @@ class Launched:
                 arguments = stat.with_name("cmdline").read_text().split("\0")
             except OSError:
                 continue  # it has just ended
-            if int(fields[2]) == self._process.pid:
+            if int(fields[2]) == self.pid:
                 program = next((a for a in arguments[1:] if "/" in a), arguments[0])
                 ticks = int(fields[11]) + int(fields[12])
                 used[Path(program).name] = ticks / os.sysconf("SC_CLK_TCK")

@@ -40,7 +40,8 @@ WATCH = """Watch meanwhile, in another shell (same ROS_DOMAIN_ID):
     ros2 topic list
     ros2 topic hz /cam_high/image_raw
     ros2 topic echo /executor_node/status
-    ros2 topic echo /action_chunk"""
+    ros2 topic echo /action_chunk
+    ros2 service call /executor_node/resume std_srvs/srv/Trigger    # only if it has LATCHED"""
 
 
 def main(argv: list[str] | None = None) -> int:

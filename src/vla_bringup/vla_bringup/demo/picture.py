@@ -60,7 +60,7 @@ def _draw_header(canvas: ImageArray, view: View) -> None:
     canvas[: HEADER.height] = DARK
     colour = STATES.get(view.state, FAINT)
     canvas[9:39, 12:124] = colour
-    draw_text(canvas, view.state, 24, 15, size=16, colour=WHITE)
+    draw_text(canvas, view.state, 26, 14, size=16, colour=WHITE)
     elapsed = "--" if view.elapsed_s is None else f"{view.elapsed_s:.1f} s"
     draw_text(canvas, elapsed, 140, 15, size=16, colour=WHITE)
     draw_text(canvas, f'"{view.prompt}"', 216, 15, size=16, colour=WHITE, max_width=430)
@@ -108,5 +108,5 @@ def _draw_legend(canvas: ImageArray) -> None:
     ):
         canvas[y + 6 : y + 9, x : x + 18] = colour
         x += 24 + draw_text(canvas, label, x + 24, y, size=13, colour=INK) + 18
-    note = f"{PAST_S:g} s back, {FUTURE_S:g} s ahead"
+    note = f"{PAST_S:g} s back | now | {FUTURE_S:g} s ahead"
     draw_text(canvas, note, WIDTH - 14, y, size=13, colour=FAINT, align="right")

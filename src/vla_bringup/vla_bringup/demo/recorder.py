@@ -106,10 +106,11 @@ class Recorder:
 
     def take(self) -> None:
         """Handle all messages that have arrived."""
-        before = -1
-        while before != self._taken:
+        idle = 0
+        while idle < 2:  # rclpy ends each batch with one call that does nothing
             before = self._taken
             self._executor.spin_once(timeout_sec=0.0)
+            idle = 0 if self._taken != before else idle + 1
 
     def _subscribe(
         self,

@@ -61,4 +61,4 @@ def _mask(text: str, size: int) -> NDArray[np.float32]:
     font = ImageFont.load_default(size)
     image = Image.new("L", (max(1, round(font.getlength(text)) + 2), round(size * 1.35)))
     ImageDraw.Draw(image).text((0, 0), text, fill=255, font=font)
-    return (np.asarray(image) / np.float32(255))[:, :, np.newaxis]
+    return (np.asarray(image)[:, :, np.newaxis] / 255).astype(np.float32)

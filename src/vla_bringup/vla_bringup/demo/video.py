@@ -24,9 +24,9 @@ class VideoWriter:
 
     def __init__(self, path: Path, *, width: int, height: int, rate_hz: int) -> None:
         self.frames = 0
-        self._container = av.open(
-            str(path), "w", format="mp4", options={"movflags": "hybrid_fragmented"}
-        )
+        self._first = 0
+        movie = {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
+        self._container = av.open(str(path), "w", format="mp4", options=movie)
         self._stream = self._container.add_stream("libx264", rate=rate_hz)
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = "yuv420p"
@@ -38,11 +38,16 @@ class VideoWriter:
         context.time_base = Fraction(1, rate_hz)
 
     def write(self, frame: ImageArray, index: int) -> None:
-        """Add a frame, (height, width, 3) uint8 RGB, at a place on the grid after all before."""
+        """Add a frame, (height, width, 3) uint8 RGB, at a place on the grid after all before.
+
+        The film starts with the first frame, wherever that is.
+        """
+        if self.frames == 0:
+            self._first = index
         planes = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         picture.colorspace, picture.color_range = BT601, LIMITED_RANGE
-        picture.pts = index
+        picture.pts = index - self._first
         picture.time_base = self._stream.codec_context.time_base
         self._container.mux(self._stream.encode(picture))
         self.frames += 1
