@@ -158,7 +158,7 @@ class Execution:
         return np.array([merged.get(name, 0.0) for name in self._names])
 
     def _forget_future(self, now_ns: int) -> None:
-        """When the clock was set back, what was due then must not come up when it is then again."""
+        """After the clock was set back, what was due later is of another time."""
         newest = self._strategy.newest()
         if newest is not None and newest.stamp_ns - now_ns > FUTURE_TOLERANCE_NS:
             self.counts["chunks_forgotten"] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ class Parameter:
 
     Attributes:
         required: The default is no value; the user must give one.
-        low, high: Range of a number, both included.
+        low, high: Range of a number, both included; None: no bound.
         choices: Allowed texts, where there are few.
         dynamic: May be changed while the node runs; all others are read-only.
     """
@@ -37,10 +38,10 @@ class Parameter:
             self._refuse("a required parameter is not set", value, f"{self.name}:=<{self.name}>")
         if self.choices and value not in self.choices:
             self._refuse("not one of the choices", value, ", ".join(self.choices))
-        if self.low is not None and self.high is not None and isinstance(value, (int, float)):
-            allowed = f"{self.low:g} to {self.high:g} {self.unit}".rstrip()
-            if not self.low <= value <= self.high:  # also refuses nan
-                self._refuse("out of range", value, allowed)
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if isinstance(value, (int, float)) and not low <= value <= high:  # also refuses nan
+            self._refuse("out of range", value, f"{low:g} to {high:g} {self.unit}".rstrip())
 
     def _refuse(self, what: str, value: Value, allowed: str) -> None:
         raise ParameterError(
