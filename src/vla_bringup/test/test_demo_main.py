@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -42,9 +43,9 @@ def python(program: str, tmp_path: Path) -> Launched:
     return Launched([sys.executable, "-c", program], tmp_path / "launch.log")
 
 
-def wait_for_output(process: Launched) -> str:
+def wait_for_line(log: Path) -> str:
     deadline = time.monotonic() + 30
-    while not (text := process.log.read_text()) and time.monotonic() < deadline:
+    while not (text := log.read_text()).endswith("\n") and time.monotonic() < deadline:
         time.sleep(0.01)
     return text
 
@@ -83,7 +84,7 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_exit_1(
 
 def test_a_launch_that_ends_by_itself_is_told_with_its_last_lines(tmp_path: Path) -> None:
     with python("print('no such checkpoint'); raise SystemExit(3)", tmp_path) as process:
-        wait_for_output(process)
+        wait_for_line(process.log)
         assert is_gone(process.pid)
         with pytest.raises(DemoError, match=r"no such checkpoint[\s\S]*exit code 3"):
             process.check()
@@ -91,7 +92,7 @@ def test_a_launch_that_ends_by_itself_is_told_with_its_last_lines(tmp_path: Path
 
 def test_a_launch_is_asked_to_end_as_by_ctrl_c(tmp_path: Path) -> None:
     with python(POLITE, tmp_path) as process:
-        assert wait_for_output(process) == "ready\n"
+        assert wait_for_line(process.log) == "ready\n"
         process.check()
     assert process.log.read_text() == "ready\nbye\n"
 
@@ -102,27 +103,33 @@ def test_nothing_outlives_the_demo_even_if_it_ignores_signals_and_the_demo_fails
     monkeypatch.setattr(launched, "PATIENCE_S", {signal.SIGINT: 0.1, signal.SIGTERM: 0.1})
     children = []
     with contextlib.suppress(RuntimeError), python(STUBBORN, tmp_path) as process:
-        children += [process.pid, int(wait_for_output(process).split()[1])]
+        children += [process.pid, int(wait_for_line(process.log).split()[1])]
         raise RuntimeError("a fault of the demo")
     assert all(is_gone(pid) for pid in children)
     assert len(children) == 2
 
 
-def test_a_second_ctrl_c_waits_until_all_is_down_and_works_again_afterwards(
-    tmp_path: Path,
-) -> None:
-    program = POLITE.replace("lambda *_: ", "lambda *_: os.kill(os.getppid(), 2) or ")
-    handler = signal.getsignal(signal.SIGINT)
-    with python("import os" + program, tmp_path) as process:
-        wait_for_output(process)
-    assert process.log.read_text() == "ready\nbye\n"
-    assert signal.getsignal(signal.SIGINT) is handler
+def test_a_demo_that_is_killed_takes_its_children_along(tmp_path: Path) -> None:
+    log = tmp_path / "launch.log"
+    parent = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from vla_bringup.demo.launched import Launched\n"
+        f"with Launched([sys.executable, '-c', {POLITE!r}], Path({str(log)!r})) as process:\n"
+        "    print(process.pid, flush=True)\n    time.sleep(600)"
+    )
+    demo = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    child = int(demo.stdout.readline())
+    wait_for_line(log)
+    demo.kill()
+    demo.wait()
+    assert is_gone(child)
+    assert log.read_text() == "ready\nbye\n"
 
 
 def test_cpu_time_is_read_for_each_program_of_the_group(tmp_path: Path) -> None:
     (tmp_path / "burner.py").write_text(BURNER)
     with Launched([sys.executable, str(tmp_path / "burner.py")], tmp_path / "log") as process:
-        wait_for_output(process)
+        wait_for_line(process.log)
         used = process.cpu_s()
         assert list(used) == ["burner.py"]
         assert used["burner.py"] >= 0.15

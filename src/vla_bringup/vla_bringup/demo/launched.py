@@ -13,7 +13,8 @@ from types import TracebackType
 from vla_bringup.demo.recorder import DemoError
 
 PATIENCE_S = {signal.SIGINT: 12.0, signal.SIGTERM: 5.0}
-IMPATIENCE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# The kernel interrupts the child if the demo is killed and cannot do so itself.
+ON_DEATH = ("setpriv", "--pdeathsig", "INT")
 
 
 class Launched:
@@ -30,7 +31,7 @@ class Launched:
     def __enter__(self) -> Launched:
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
-                self.command,
+                (*ON_DEATH, *self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -44,8 +45,7 @@ class Launched:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ask it to end, then insist; an impatient Ctrl-C must not leave a robot behind."""
-        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in IMPATIENCE}
+        """Ask it to end, then insist."""
         for number, patience_s in PATIENCE_S.items():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 if self._process.poll() is None:
@@ -54,8 +54,6 @@ class Launched:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
     @property
     def pid(self) -> int:

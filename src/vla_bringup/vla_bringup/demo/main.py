@@ -14,8 +14,10 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import cv2
 from ament_index_python.packages import get_package_share_directory
 
 from vla_bringup.demo.launched import Launched
@@ -48,12 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns 0 when done, 1 when it failed. Wrong usage exits with 2."""
     began_s = float(os.environ.get(BEGAN) or time.time())
     options = _parser().parse_args(argv)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # ends as by Ctrl-C: children first
+    cv2.setNumThreads(1)  # the cores belong to the robot
     try:
         return Demo(options, began_s).run()
-    except KeyboardInterrupt:
-        print("\ndemo: interrupted", file=sys.stderr)
     except (VlaError, OSError, subprocess.CalledProcessError) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
     return 1
@@ -68,11 +67,14 @@ class Demo:
         self._headless: bool = options.headless
         self._began_s = began_s
         self._skipped = 0
+        self._stopped = False
         self._cpu_began: dict[str, float] | None = None
 
     def run(self) -> int:
         """Run, film, and write the summary, also after a failure."""
         self._out.mkdir(parents=True, exist_ok=True)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
         for name in ("demo.mp4", "summary.json"):
             (self._out / name).unlink(missing_ok=True)
         contract_file = (
@@ -103,23 +105,23 @@ class Demo:
             raise DemoError("no action chunk was executed", fix=f"see {self._out}/launch.log")
         return 0
 
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        """Noted, and acted on between two frames: an exception anywhere could leave a child."""
+        self._stopped = True
+
     def _film(self) -> None:
         """A frame on each place of the grid; one that comes late is left out and counted."""
-        first_ns, index = self._recorder.now_ns(), 0
-        while True:
+        first_s, index = time.monotonic(), 0
+        while not self._stopped:
             self._recorder.take()
             self._launched.check()
             now_ns = self._recorder.now_ns()
             elapsed_s = self._observed.elapsed_s(now_ns)
-            if elapsed_s is None and now_ns - first_ns > START_LIMIT_S * 1e9:
-                raise DemoError(
-                    f"no action chunk was executed; last lines:\n{self._launched.tail()}\n",
-                    found=f"{self._observed.state} {self._observed.cause} for {START_LIMIT_S} s",
-                    fix=f"see {self._launched.log}",
-                )
-            if elapsed_s is not None and self._cpu_began is None:
+            if elapsed_s is None:
+                self._check_start(time.monotonic() - first_s)
+            elif self._cpu_began is None:
                 self._cpu_began = self._cpu_s()
-            if elapsed_s is not None and elapsed_s >= self._seconds:
+            elif elapsed_s >= self._seconds:
                 return
             if self._observed.has_images:
                 frame = draw(self._observed.view(now_ns))
@@ -127,11 +129,20 @@ class Demo:
                 if self._view is not None:
                     self._view.show(frame)
             self._progress.show(self._observed, now_ns)
-            index = self._wait(first_ns, index)
+            index = self._wait(first_s, index)
+        raise DemoError("interrupted", fix="let it run to its end; --seconds makes it shorter")
 
-    def _wait(self, first_ns: int, index: int) -> int:
+    def _check_start(self, waited_s: float) -> None:
+        if waited_s > START_LIMIT_S:
+            raise DemoError(
+                f"no action chunk was executed; last lines:\n{self._launched.tail()}\n",
+                found=f"{self._observed.state} {self._observed.cause} for {START_LIMIT_S:g} s",
+                fix=f"see {self._launched.log}",
+            )
+
+    def _wait(self, first_s: float, index: int) -> int:
         """Sleep until the next place on the grid, and return it."""
-        place = (self._recorder.now_ns() - first_ns) * FRAME_RATE_HZ / 1e9
+        place = (time.monotonic() - first_s) * FRAME_RATE_HZ
         following = max(index + 1, math.ceil(place))
         self._skipped += following - index - 1
         time.sleep(max(0.0, (following - place) / FRAME_RATE_HZ))
@@ -147,7 +158,8 @@ class Demo:
         summary = self._summary()
         text = json.dumps(summary, indent=2, allow_nan=False)
         (self._out / "summary.json").write_text(text + "\n")
-        print(table(summary))
+        if self._observed.began_ns is not None:
+            print(table(summary))
         print(
             f"  film {self._out}/demo.mp4   figures {self._out}/summary.json"
             f"   log {self._out}/launch.log"

@@ -17,6 +17,7 @@ from vla_bringup.demo.plots import (
     WHITE,
     Box,
     draw_plot,
+    fill,
     grid,
 )
 from vla_bringup.demo.text import Colour, draw_text
@@ -25,6 +26,7 @@ from vla_core.types import ImageArray
 
 WIDTH, HEIGHT = 1280, 768
 HEADER = Box(x=0, y=0, width=WIDTH, height=48)
+BADGE = Box(x=12, y=9, width=112, height=30)
 CAMERAS = (
     Box(x=0, y=48, width=640, height=480),
     Box(x=0, y=528, width=320, height=240),
@@ -44,7 +46,7 @@ STATES: dict[str, Colour] = {
 def draw(view: View) -> ImageArray:
     """Draw a view: (768, 1280, 3) uint8 RGB."""
     canvas = np.empty((HEIGHT, WIDTH, 3), np.uint8)
-    canvas[:] = PAPER
+    fill(canvas, Box(x=0, y=0, width=WIDTH, height=HEIGHT), PAPER)
     _draw_header(canvas, view)
     for name, box in zip(view.cameras, CAMERAS, strict=False):
         _draw_camera(canvas, box, name, view.images.get(name))
@@ -57,9 +59,8 @@ def draw(view: View) -> ImageArray:
 
 
 def _draw_header(canvas: ImageArray, view: View) -> None:
-    canvas[: HEADER.height] = DARK
-    colour = STATES.get(view.state, FAINT)
-    canvas[9:39, 12:124] = colour
+    fill(canvas, HEADER, DARK)
+    fill(canvas, BADGE, STATES.get(view.state, FAINT))
     draw_text(canvas, view.state, 26, 14, size=16, colour=WHITE)
     elapsed = "--" if view.elapsed_s is None else f"{view.elapsed_s:.1f} s"
     draw_text(canvas, elapsed, 140, 15, size=16, colour=WHITE)
@@ -81,7 +82,7 @@ def _ms(value: float | None) -> str:
 def _draw_camera(canvas: ImageArray, box: Box, name: str, image: ImageArray | None) -> None:
     area = canvas[box.y : box.y + box.height, box.x : box.x + box.width]
     if image is None:
-        area[:] = DARK
+        fill(canvas, box, DARK)
         name += ": no image yet"
     elif image.shape == area.shape:
         area[:] = image
@@ -106,7 +107,7 @@ def _draw_legend(canvas: ImageArray) -> None:
         ("command", COMMANDED),
         ("action chunk", CHUNK),
     ):
-        canvas[y + 6 : y + 9, x : x + 18] = colour
+        fill(canvas, Box(x=x, y=y + 6, width=18, height=3), colour)
         x += 24 + draw_text(canvas, label, x + 24, y, size=13, colour=INK) + 18
     note = f"{PAST_S:g} s back | now | {FUTURE_S:g} s ahead"
     draw_text(canvas, note, WIDTH - 14, y, size=13, colour=FAINT, align="right")

@@ -30,7 +30,7 @@ class VideoWriter:
         self._stream = self._container.add_stream("libx264", rate=rate_hz)
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"preset": "veryfast", "crf": "24", "tune": "zerolatency"}
+        self._stream.options = {"preset": "superfast", "crf": "24", "tune": "zerolatency"}
         context = self._stream.codec_context
         context.thread_count = 1  # the cores belong to the robot
         context.gop_size = 2 * rate_hz
