@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -63,6 +63,7 @@ def test_a_chunk_survives_the_round_trip(kind: str, step_ns: int, steps: int) ->
     np.testing.assert_array_equal(found.actions, sent.actions)
 
 
+@settings(deadline=None)
 @given(st.permutations(NAMES))
 def test_joints_are_mapped_by_name(order: list[str]) -> None:
     columns = [NAMES.index(name) for name in order]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_core.errors import SampleError
@@ -25,6 +25,7 @@ def buffer(*stamps_ns: int, length: int = 64) -> StreamBuffer[int]:
     return made
 
 
+@settings(deadline=None)
 @given(
     offsets_ns=st.lists(st.integers(-300, 20), max_size=12).map(sorted),
     max_age_ns=st.integers(0, 200),
@@ -40,6 +41,7 @@ def test_pick_agrees_with_a_search_of_all_samples(offsets_ns: list[int], max_age
             pick(stamps_ns, T, max_age_ns * MS)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-900, 900), min_size=1, max_size=100), st.integers(-900, 900))
 def test_a_buffer_in_any_order_gives_the_newest_sample_not_after_the_tick(
     offsets: list[int], tick: int

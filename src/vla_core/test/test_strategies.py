@@ -125,3 +125,4 @@ def test_temporal_ensemble_forgets_chunks_that_have_ended() -> None:
     target = strategy.at(999 * STEP)
     assert target is not None
     assert 990 <= target.position[0] <= 999
+    assert len(strategy._chunks) == 10  # memory and time per tick stay bounded
