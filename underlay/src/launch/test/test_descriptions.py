@@ -160,7 +160,9 @@ def test_a_condition_that_is_no_boolean_fails() -> None:
 
 
 def test_what_is_missing_says_so_by_name() -> None:
-    with pytest.raises(ImportError, match=r"launch\.actions\.ExecuteLocal is not in this underlay"):
+    with pytest.raises(
+        ImportError, match=r"launch\.actions\.ExecuteLocal is not in this underlay"
+    ):
         from launch.actions import ExecuteLocal  # noqa: F401
     with pytest.raises(TypeError, match="cached_output"):
         ExecuteProcess(cmd=["true"], cached_output=True)

@@ -91,7 +91,8 @@ def test_an_executable_that_does_not_exist_is_reported(launched: Start) -> None:
 
 def test_output_log_shows_stderr_and_files_all(launched: Start, tmp_path: Path) -> None:
     launch = launched(
-        "yield python(\"import sys; print('quiet'); print('loud', file=sys.stderr)\", output='log')\n"
+        "yield python(\"import sys; print('quiet'); print('loud', file=sys.stderr)\",\n"
+        "    output='log')\n"
     )
     assert launch.finish() == 0
     assert "[child-1] loud" in launch.lines
@@ -154,7 +155,7 @@ def test_events_stop_and_signal_one_process_and_on_exit_ends_the_launch(launched
         "yield RegisterEventHandler(OnProcessExit(target_action=a, on_exit=[EmitEvent(\n"
         "    event=SignalProcess(signal_number=signal.SIGUSR1,"
         " process_matcher=matches_action(b)))]))\n"
-        "yield RegisterEventHandler(OnProcessExit(target_action=b, on_exit=lambda event, context:\n"
+        "yield RegisterEventHandler(OnProcessExit(target_action=b, on_exit=lambda event, _:\n"
         "    [LogInfo(msg=f'{event.process_name} gave {event.returncode}'), Shutdown()]))\n"
         "yield RegisterEventHandler(OnShutdown(on_shutdown=[LogInfo(msg='closing')]))\n"
         "yield from (a, b)\n"

@@ -30,7 +30,8 @@ class ROSAdapter:
         executor = SingleThreadedExecutor(context=self.ros_context)
         executor.add_node(self.ros_node)
         with contextlib.suppress(ExternalShutdownException):
-            executor.spin()
+            while self.ros_context.ok():  # bounded waits: no missed wake-up can hang the launch
+                executor.spin_once(timeout_sec=1.0)
 
     def shutdown(self) -> None:
         """Stop spinning; does nothing the second time."""

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -91,9 +92,14 @@ def run(prefix: Path) -> Iterator[Callable[[str], tuple[int, str]]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
         )
         started.append(process)
-        output, _ = process.communicate()
+        try:
+            output, _ = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # it prints where its threads are
+            raise AssertionError(f"the launch hangs:\n{process.communicate()[0]}") from None
         return process.returncode, output
 
     yield start

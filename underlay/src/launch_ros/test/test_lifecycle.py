@@ -46,13 +46,22 @@ def test_a_transition_that_fails_is_reported_and_can_be_reacted_to(run: Run) -> 
     )
 
 
-def test_shutting_down_abandons_the_wait_for_a_node_without_lifecycle(run: Run) -> None:
+@pytest.mark.parametrize(
+    ("what_else", "reason"),
+    [
+        ("TimerAction(period=0.5, actions=[Shutdown()])", "due to shutdown"),
+        ("LogInfo(msg='nothing')", "as its process has ended"),
+    ],
+)
+def test_the_wait_for_a_node_that_does_not_answer_is_abandoned(
+    run: Run, what_else: str, reason: str
+) -> None:
     code, output = run(
         NODE.replace("REFUSE", "False").replace("'life', name", "'show', name")
-        + "yield RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[Shutdown()]))\n"
+        + f"yield {what_else}\n"
     )
     assert code == 0
-    assert "Abandoning wait for the '/arm/show/change_state' service, due to shutdown." in output
+    assert f"Abandoning wait for the '/arm/show/change_state' service, {reason}." in output
 
 
 def test_a_transition_that_does_not_exist_is_refused() -> None:

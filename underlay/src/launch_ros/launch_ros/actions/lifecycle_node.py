@@ -70,22 +70,20 @@ class LifecycleNode(Node):
     def _change_state(self, transition_id: int, context: LaunchContext) -> None:
         """Wait for the service, call it and log a failure; runs in a worker thread."""
         try:
-            ready = False
-            while not ready and not context.is_shutdown:
-                ready = self._client.wait_for_service(timeout_sec=_POLL_S)
-        except RuntimeError:  # the launch has shut its ROS context down meanwhile
-            ready = False
-        if not ready:
-            return self._abandon("service")
+            while not self._client.wait_for_service(timeout_sec=_POLL_S):
+                if reason := self._no_answer_comes(context):
+                    return self._abandon("service", reason)
+        except RuntimeError:  # shutting down ends the ROS context, even during the wait
+            return self._abandon("service", "due to shutdown")
         request = lifecycle_msgs.srv.ChangeState.Request()
         request.transition.id = transition_id
         answered = threading.Event()
         future = self._client.call_async(request)
         future.add_done_callback(lambda _: answered.set())
         while not answered.wait(_POLL_S):
-            if context.is_shutdown:
+            if reason := self._no_answer_comes(context):
                 future.cancel()
-                return self._abandon("service response")
+                return self._abandon("service response", reason)
         if not future.result().success:
             self._logger_of_states.error(
                 f"Failed to make transition '{ChangeState.valid_transitions[transition_id]}' "
@@ -93,7 +91,14 @@ class LifecycleNode(Node):
             )
         return None
 
-    def _abandon(self, what: str) -> None:
+    def _no_answer_comes(self, context: LaunchContext) -> str:
+        """Return why there is nothing to wait for, or an empty string if there may be."""
+        if context.is_shutdown:
+            return "due to shutdown"
+        ended = self._task is not None and self._task.done()
+        return "as its process has ended" if ended else ""
+
+    def _abandon(self, what: str, reason: str) -> None:
         self._logger_of_states.warning(
-            f"Abandoning wait for the '{self._client.srv_name}' {what}, due to shutdown."
+            f"Abandoning wait for the '{self._client.srv_name}' {what}, {reason}."
         )

@@ -9,14 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from launch import LaunchDescription, LaunchDescriptionEntity, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import (
     AnyLaunchDescriptionSource,
     InvalidLaunchFileError,
     get_launch_description_from_any_launch_file,
 )
-
-from launch import LaunchDescription, LaunchDescriptionEntity, LaunchService
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
