@@ -7,6 +7,11 @@ if [ ! -f "$_vla_root/.venv/bin/activate" ]; then
     unset _vla_root
     return 1
 fi
+if [ -n "${ROS_DISTRO:-}" ]; then
+    [ -n "${AMENT_PREFIX_PATH:-}" ] || . "/opt/ros/$ROS_DISTRO/setup.bash"  # a container may name ROS 2 without sourcing it
+    # pytest plugins of ROS 2 Jazzy that pytest 9 refuses; no test here needs them
+    export PYTEST_ADDOPTS="${PYTEST_ADDOPTS:--p no:launch_testing -p no:launch_ros -p no:launch_pytest}"
+fi
 . "$_vla_root/.venv/bin/activate"
 
 if [ -z "${ROS_DISTRO:-}" ]; then

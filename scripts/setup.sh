@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 PYTHON="${PYTHON:-}"
-RENDER_PACKAGES=(libegl1 libegl-mesa0 libgl1-mesa-dri libgles2)
+DEBIAN_PACKAGES=(libegl1 libegl-mesa0 libgl1-mesa-dri libgles2)  # for rendering
+[ -n "${ROS_DISTRO:-}" ] && DEBIAN_PACKAGES+=(python3-venv python3-numpy python3-opencv)  # of the Python that ROS 2 was built for
 STAMPS=.venv/stamps
 say() { echo "setup: $*"; }
 die() { echo "setup: error: $*" >&2; exit 1; }
@@ -34,9 +35,13 @@ tree_key() {
 }
 
 install_python_packages() {
-    local key; key="$(sha256sum < requirements.lock | cut -d' ' -f1)-${ROS_DISTRO:-pypi}"
+    local ros="${ROS_DISTRO:-pypi}" key; key="$(cat requirements.lock requirements-cuda.lock | sha256sum | cut -d' ' -f1)-$ros"
     stamp_is python "$key" && return
     [ "$(uname -sm)" = "Linux x86_64" ] || [ -n "${ROS_DISTRO:-}" ] || die "found $(uname -sm); ROS 2 from PyPI exists for Linux x86_64 only; source a full ROS 2 first"
+    if [ -f "$STAMPS/python" ] && [[ "$(cat "$STAMPS/python")" != *-"$ros" ]]; then
+        say "starting anew: this environment was made for another ROS 2 than $ros"
+        rm -rf .venv build install && mkdir .venv
+    fi
     local python; python=$(find_python)
     if [ ! -x .venv/bin/python ]; then
         say "virtual environment .venv with $($python --version)"
@@ -49,27 +54,36 @@ install_python_packages() {
         cp requirements.lock "$lock"
     fi
     say "installing $(grep -c == "$lock") Python packages (about a minute; pip's log: .venv/pip.log)"
-    .venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --upgrade -r "$lock" > .venv/pip.log 2>&1 \
-        || { tail -n 20 .venv/pip.log >&2; die "pip failed; see .venv/pip.log"; }
+    pip_install "$lock"
+    if grep -q "^cuda.*= '" .venv/lib/python3*/site-packages/torch/version.py; then
+        say "installing the CUDA libraries that this build of torch needs (gigabytes)"
+        pip_install requirements-cuda.lock
+    fi
     stamp python "$key"
 }
 
-install_render_packages() {
-    stamp_is render done && return
+pip_install() {
+    .venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --upgrade -r "$1" > .venv/pip.log 2>&1 \
+        || { tail -n 20 .venv/pip.log >&2; die "pip failed; see .venv/pip.log"; }
+}
+
+install_debian_packages() {
+    stamp_is debian "${DEBIAN_PACKAGES[*]}" && return
+    mkdir -p .venv
     local missing=()
-    for package in "${RENDER_PACKAGES[@]}"; do
+    for package in "${DEBIAN_PACKAGES[@]}"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     if [ "${#missing[@]}" -gt 0 ]; then
         local sudo=""; [ "$(id -u)" -eq 0 ] || sudo="sudo -n"
         say "installing Debian packages: ${missing[*]}"
         if ! { $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"; } > .venv/apt.log 2>&1; then
-            say "could not install ${missing[*]}: the simulated cameras cannot render without them."
+            say "could not install ${missing[*]}: without the libraries of EGL and GL the simulated cameras cannot render."
             say "ask an administrator for: apt-get install ${missing[*]}   (then run scripts/setup.sh again)"
             return
         fi
     fi
-    stamp render done
+    stamp debian "${DEBIAN_PACKAGES[*]}"
 }
 
 build() {  # build NAME FOLDER...: colcon build where something changed
@@ -85,7 +99,7 @@ build() {  # build NAME FOLDER...: colcon build where something changed
     stamp "$name" "$key"
 }
 
+install_debian_packages
 install_python_packages
-install_render_packages
 [ -n "${ROS_DISTRO:-}" ] || build underlay underlay/src
 build workspace src test
