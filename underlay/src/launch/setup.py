@@ -16,4 +16,5 @@ setup(
     maintainer_email="maintainers@example.com",
     description="The part of launch that this suite uses, where the full ROS 2 is absent.",
     license="Apache-2.0",
+    extras_require={"test": ["pytest"]},  # tells colcon to run pytest
 )
