@@ -17,7 +17,7 @@ import yaml
 
 from vla_core.errors import ContractError
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18  # fifty times a large contract; a hostile one of this size takes seconds
 MAX_DEPTH = 12
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
