@@ -316,6 +316,18 @@ def test_leaving_a_dry_run_starts_anew_from_the_measured_pose() -> None:
     np.testing.assert_allclose(rig.tick().command, HOME, atol=1e-12)
 
 
+def test_a_dry_run_does_not_release_a_latch() -> None:
+    rig = Rig().running()
+    rig.execution.latch("stopped by ~/estop")
+    rig.ticks(40)
+    for dry_run in (True, False):
+        rig.execution.dry_run = dry_run
+        rig.accept(to=rig.pose)
+        tick = rig.tick()
+        assert (tick.state, tick.cause) == (State.LATCHED, "stopped by ~/estop")
+        assert tick.command is None
+
+
 # --- stale, future and jumping clocks ---
 
 

@@ -87,7 +87,7 @@ class Execution:
     def dry_run(self, value: bool) -> None:
         if value != self._dry_run:
             self._last = None  # where one of the two stood says nothing about the other
-            self.resume()
+            self._restart()
         self._dry_run = value
 
     @property
@@ -129,8 +129,11 @@ class Execution:
 
         While the robot still brakes, that is only once it is at rest: no command jumps.
         """
-        self._strategy.clear()
         self._latched = None
+        self._restart()
+
+    def _restart(self) -> None:
+        self._strategy.clear()
         self._restarting = True
         self._has_moved = False
         self._holding_since_ns = None

@@ -168,8 +168,8 @@ def _reachable_rates(limits: Limits, last: Command, dt_s: float) -> tuple[FloatA
 def _braking_rate(acceleration: FloatArray, distance: FloatArray, dt_s: float) -> FloatArray:
     """Largest rate (A,) from which a joint stops within ``distance``, in steps of ``dt_s``.
 
-    The root v of v dt + v^2 / (2 a) = d. After one step of it at most v^2 / (2 a) is left to go,
-    and braking from v - a dt, in steps, takes a dt^2 / 2 less than that.
+    The root v of v dt + v^2 / (2 a) = d. After a step of it v^2 / (2 a) is left; v - a dt, which
+    is the next rate when braking, fulfils the same equation with a dt^2 / 2 less than that.
     """
     distance = np.maximum(distance, 0.0)
     finite = np.where(np.isfinite(acceleration), acceleration, 1.0)
