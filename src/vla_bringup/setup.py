@@ -22,6 +22,7 @@ setup(
         *shared.items(),
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},  # without it colcon runs unittest
     zip_safe=True,
     maintainer="vla-ros2 maintainers",
     maintainer_email="maintainers@example.com",

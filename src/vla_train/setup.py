@@ -12,6 +12,7 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},  # without it colcon runs unittest
     zip_safe=True,
     maintainer="vla-ros2 maintainers",
     maintainer_email="maintainers@example.com",
