@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the environment of the suite once: Python packages, Debian packages for rendering, underlay, workspace.
-# Run again it checks a stamp and does nothing. Options: --force rebuilds everything.
+# Run again it checks a stamp and does nothing. Options: --force does everything again, --only-packages builds nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,7 +11,11 @@ STAMPS=.venv/stamps
 say() { echo "setup: $*"; }
 die() { echo "setup: error: $*" >&2; exit 1; }
 
-[ "${1:-}" = "--force" ] && rm -rf "$STAMPS"
+case "${1:-}" in
+    --force) rm -rf "$STAMPS" ;;
+    ""|--only-packages) ;;
+    *) die "found $1; allowed: --force, --only-packages" ;;
+esac
 
 find_python() {  # the wheels of ROS 2 exist for CPython 3.10 to 3.13; a full ROS 2 needs the system's own Python
     local candidates=(python3.11 python3.12 python3.10 python3.13 python3)
@@ -101,5 +105,6 @@ build() {  # build NAME FOLDER...: colcon build where something changed
 
 install_debian_packages
 install_python_packages
+[ "${1:-}" = "--only-packages" ] && exit
 [ -n "${ROS_DISTRO:-}" ] || build underlay underlay/src
 build workspace src test
