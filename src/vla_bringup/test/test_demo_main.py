@@ -32,10 +32,11 @@ print("done", flush=True)
 time.sleep(600)
 """
 POLITE = """
-import signal, sys
-signal.signal(signal.SIGINT, lambda *_: sys.exit(print("bye", flush=True)))
-print("ready", flush=True)
-signal.pause()
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it waits for the signal: no race
+os.write(1, b"ready\\n")
+signal.sigwait({signal.SIGINT})
+os.write(1, b"bye\\n")
 """
 
 

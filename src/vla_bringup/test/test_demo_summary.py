@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sim_contract import SMALL
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from vla_bringup.demo.observed import Observed
-from vla_bringup.demo.progress import describe
+from vla_bringup.demo.progress import Progress, describe
 from vla_bringup.demo.recorder import CHUNKS, COMMANDED
 from vla_bringup.demo.summary import summarise, surroundings, table
 from vla_core.chunk import ActionChunk, encode_chunk
@@ -203,3 +204,22 @@ def test_the_surroundings_are_named(tmp_path: Path) -> None:
     assert found["versions"]["commit"] is None
     assert found["versions"]["torch"]
     assert found["machine"]["cores"] >= 1
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_one_line_and_a_log_a_line_each_time(
+    observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr("vla_bringup.demo.progress.PERIOD_S", {True: 0.0, False: 0.0})
+    screen, log = Terminal(), StringIO()
+    for out in (screen, log):
+        for _ in range(3):
+            Progress(20.0, out).show(observed, START)
+    assert "\n" not in screen.getvalue()
+    assert max(len(part) for part in screen.getvalue().split("\r\x1b[K")) == 19
+    assert log.getvalue() == "STARTING waiting for the nodes\n" * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -25,7 +26,9 @@ class Progress:
         terminal = self._out.isatty()
         self._next_s = time.monotonic() + PERIOD_S[terminal]
         line = describe(observed, now_ns, self._total_s)
-        self._out.write(f"\r\x1b[K{line}" if terminal else f"{line}\n")
+        if terminal:  # a wrapped line could not be written over
+            line = "\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1]
+        self._out.write(line if terminal else f"{line}\n")
         self._out.flush()
 
     def close(self) -> None:

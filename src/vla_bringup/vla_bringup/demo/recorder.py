@@ -9,6 +9,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -24,6 +25,8 @@ from vla_policy.nodes.messages import message_class
 EXECUTOR, POLICY = "executor_node", "policy_node"
 COMMANDED, CHUNKS, STATUS = f"{EXECUTOR}/commanded", "action_chunk", f"{EXECUTOR}/status"
 LOOK_AROUND_S = 1.5
+# each one is an entity more that rclpy goes through at every wait
+NO_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 
 Info = Mapping[str, Any]
 
@@ -42,7 +45,7 @@ class Recorder:
         self._taken = 0
         # Ctrl-C and SIGTERM belong to the demo, which has children to end first
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node("demo_recorder")
+        self._node = Node("demo_recorder", start_parameter_services=False, enable_rosout=False)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
 
@@ -87,21 +90,20 @@ class Recorder:
     def listen(self) -> None:
         """Subscribe to everything."""
         contract, observed = self._observed.contract, self._observed
-        sensor = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
+        sensor = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
         images = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
         latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         for camera in contract.cameras:
             self._subscribe(camera.name, camera.type, camera.topic, images, self._image(camera))
         for stream in contract.streams:
             self._subscribe(stream.name, stream.type, stream.topic, sensor, self._stream(stream))
-        for group in contract.action:
-            self._subscribe(f"command/{group.name}", group.type, group.topic, 100, None)
         self._subscribe(COMMANDED, JointState, COMMANDED, 100, observed.on_commanded)
         self._subscribe(CHUNKS, JointTrajectory, CHUNKS, 10, observed.on_chunk)
         self._subscribe(STATUS, DiagnosticStatus, STATUS, latched, observed.on_status)
         # three nodes publish there: their numbers say nothing about losses
+        diagnose = self._counted(observed.on_diagnostics)
         self._node.create_subscription(
-            DiagnosticArray, "/diagnostics", self._counted(observed.on_diagnostics), 10
+            DiagnosticArray, "/diagnostics", diagnose, 10, event_callbacks=NO_EVENTS
         )
 
     def take(self) -> None:
@@ -118,18 +120,17 @@ class Recorder:
         kind: Any,
         topic: str,
         qos: QoSProfile | int,
-        handle: Callable[[Any, Info], None] | None,
+        handle: Callable[[Any, Info], None],
     ) -> None:
         flow = self._observed.flow(name)
 
         def store(message: Any, info: Info) -> None:
             self._taken += 1
             flow.add(info)
-            if handle is not None:
-                handle(message, info)
+            handle(message, info)
 
         cls = message_class(kind) if isinstance(kind, str) else kind
-        self._node.create_subscription(cls, topic, store, qos, raw=handle is None)
+        self._node.create_subscription(cls, topic, store, qos, event_callbacks=NO_EVENTS)
 
     def _counted(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
         def store(message: Any) -> None:
