@@ -191,7 +191,6 @@ FAULTS: dict[str, tuple[Path_, Any, str]] = {
     "range reversed": (("joints", "a", "range"), [2, -2], "lower is not below upper"),
     "range empty": (("joints", "a", "range"), [2, 2], "lower is not below upper"),
     "range of three": (("joints", "a", "range"), [0, 1, 2], "not a valid range"),
-    "rate of zero": (("joints", "a", "velocity"), 0, "a number out of range"),
     "joint unused": (
         ("joints", "z"),
         {"unit": "rad", "range": [0, 1], "velocity": 1, "acceleration": 1},
@@ -219,7 +218,6 @@ FAULTS: dict[str, tuple[Path_, Any, str]] = {
     "unknown image type": (("cameras", "top", "type"), "a/msg/B", "not a valid type"),
     "unknown camera encoding": (("cameras", "top", "encoding"), "bayer_rggb8", "not a valid enc"),
     "encoding of the other type": (("cameras", "top", "encoding"), "jpeg", "not a valid encoding"),
-    "image too large": (("cameras", "top", "width"), 8192 * 4, "a number out of range"),
     "image with too many pixels": (
         ("cameras", "top"),
         {**PLAIN["cameras"]["top"], "width": 8192, "height": 8192},
@@ -362,11 +360,6 @@ def test_the_shipped_contracts_load(path: Path) -> None:
 
 def test_there_are_shipped_contracts() -> None:
     assert {"aloha", "ur5e", "franka"} <= {path.stem for path in ROBOTS}
-
-
-def test_a_missing_file_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(ContractError, match="cannot be read"):
-        load_contract(tmp_path / "absent.yaml")
 
 
 @settings(max_examples=100, deadline=None)
