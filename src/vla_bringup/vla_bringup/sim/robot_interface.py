@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import array
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any
 
 import rclpy
@@ -18,6 +16,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
+
+from vla_bringup.sim.camera_thread import CameraOutput, CameraThread, Moment
+from vla_bringup.sim.contract_fit import check_contract
+from vla_bringup.sim.measured import Measured
+from vla_bringup.sim.pacing import NS_PER_S, Deadlines, RealTimeClock
+from vla_bringup.sim.simulated_robot import SimulatedRobot
 from vla_core.codecs import JOINT_STATE, decode_vector, encode_vector
 from vla_core.contract import ActionGroup, Camera, Stream, load_contract
 from vla_core.errors import CodecError, ParameterError, VlaError
@@ -25,12 +29,7 @@ from vla_core.parameters import Parameter
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.messages import message_class
 from vla_policy.nodes.ros_parameters import declare, read
-
-from vla_bringup.sim.camera_thread import CameraOutput, CameraThread, Moment
-from vla_bringup.sim.contract_fit import check_contract
-from vla_bringup.sim.measured import Measured
-from vla_bringup.sim.pacing import NS_PER_S, Deadlines, RealTimeClock
-from vla_bringup.sim.simulated_robot import SimulatedRobot
+from vla_policy.nodes.stop_signals import StopSignals
 
 RELIABLE = QoSProfile(depth=1)  # only the newest joint state and the newest command count
 LOG_PERIOD_S = 5.0
@@ -165,27 +164,21 @@ class RobotInterface(Node):
 
 def run(make_node: Callable[[], RobotInterface], args: list[str] | None) -> int:
     """Spin a robot until SIGINT or SIGTERM; return the exit status of the process."""
-    stopped = False
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
-
     # rclpy's own handlers end the context under the cameras' feet
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    stop = StopSignals()
     executor = SingleThreadedExecutor()
     node: RobotInterface | None = None
     try:
         node = make_node()
         executor.add_node(node)
-        while not stopped:
+        while not stop.requested:
             executor.spin_once(timeout_sec=0.1)
     except VlaError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 2 if isinstance(error, ParameterError) else 1
     finally:
+        stop.ignore()
         executor.shutdown()
         if node is not None:
             node.close()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from abc import abstractmethod
 from collections.abc import Callable
-from types import FrameType
 
 import rclpy
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
+
 from vla_core.errors import VlaError
 from vla_core.parameters import Parameter
+from vla_policy.nodes.stop_signals import StopSignals
 
 AUTOSTART = Parameter(
     name="autostart",
@@ -48,23 +48,13 @@ def guarded(node: LifecycleNode, step: str, work: Callable[[], None]) -> Transit
 
 
 def run(make_node: Callable[[], Supervised], args: list[str] | None) -> int:
-    """Spin until SIGINT or SIGTERM, then deactivate, which stops the robot, and leave.
-
-    The signals are handled here and not by rclpy, whose handler would end publishing at once.
-    """
-    stopped = False
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
-
+    """Spin until SIGINT or SIGTERM, then deactivate, which stops the robot, and leave."""
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # of rcl, for arguments that it cannot parse
         print(f"cannot start: {error}", file=sys.stderr, flush=True)
         return 2
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    stop = StopSignals()
     try:
         node = make_node()
     except VlaError as error:
@@ -76,13 +66,14 @@ def run(make_node: Callable[[], Supervised], args: list[str] | None) -> int:
     try:
         if node.get_parameter(AUTOSTART.name).value and not _bring_up(node):
             return 1
-        while not stopped:
+        while not stop.requested:
             try:
                 executor.spin_once(timeout_sec=0.1)
             except Exception as error:  # of a callback: the node counts it and changes its state
                 traceback.print_exc()
                 node.on_internal_error(error)
     finally:
+        stop.ignore()
         node.trigger_shutdown()
         executor.shutdown()
         node.destroy_node()

@@ -1,0 +1,24 @@
+"""SIGINT and SIGTERM as a request to leave in order."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+
+class StopSignals:
+    """Takes both signals; rclpy's own handlers, which end publishing at once, must be off."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._request)
+
+    def _request(self, _signal: int, _frame: FrameType | None) -> None:
+        self.requested = True
+
+    @staticmethod
+    def ignore() -> None:
+        """Ignore further ones: the process is on its way out, and should say so by its exit code."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
