@@ -19,6 +19,6 @@ class StopSignals:
 
     @staticmethod
     def ignore() -> None:
-        """Ignore further ones: the process is on its way out, and should say so by its exit code."""
+        """Ignore further ones: the process is on its way out, and its exit code should say so."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
