@@ -164,8 +164,9 @@ def nodes(load: str, checkpoint: Path, rate_hz: float, width: int) -> list[list[
 
     inference_rate_hz = 100.0 if load == "busy" else 2.0
     own = [sys.executable, __file__, "--role"]
+    robot = node("vla_bringup", "fake_robot", camera_rate_hz=10.0)  # inference is the load
     return [
-        node("vla_bringup", "fake_robot", camera_rate_hz=10.0),  # most of the load is inference
+        ["nice", "-n", "-10", *robot],  # a real driver has a machine or a priority of its own
         node("vla_policy", "executor_node", autostart="true"),
         node(
             "vla_policy",
