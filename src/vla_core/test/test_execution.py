@@ -242,6 +242,14 @@ def test_a_dry_run_does_not_release_a_latch() -> None:
         assert tick.command is None
 
 
+def test_a_chunk_of_another_rate_is_refused() -> None:
+    rig = Rig()
+    rig.tick()
+    chunk = ActionChunk(stamp_ns=rig.now_ns, step_ns=2 * STEP, actions=np.tile(HOME, (9, 1)))
+    with pytest.raises(ChunkError, match="time between two actions"):
+        rig.execution.accept(chunk, rig.now_ns)
+
+
 # --- other robots ---
 
 
@@ -265,7 +273,9 @@ def test_a_robot_of_velocities_ramps_up_and_back_to_zero() -> None:
 def test_a_robot_that_is_one_gripper_follows_its_steps() -> None:
     rig = Rig(GRIPPER_ONLY)
     rig.tick()
-    chunk = ActionChunk(stamp_ns=rig.now_ns, step_ns=STEP, actions=np.array([[0.5], [1.0]] * 9))
+    chunk = ActionChunk(
+        stamp_ns=rig.now_ns, step_ns=100 * MS, actions=np.array([[0.5], [1.0]] * 9)
+    )
     rig.execution.accept(chunk, rig.now_ns)
     assert states(rig.ticks(40)) == [State.RUNNING]
 

@@ -40,10 +40,10 @@ def test_p5_wake_ups_after_a_stall_are_not_caught_up() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 50_000_000), min_size=1, max_size=200))
-def test_p5_no_two_ticks_are_closer_than_half_a_period(gaps_ns: list[int]) -> None:
+def test_p5_no_two_ticks_are_closer_than_three_quarters_of_a_period(gaps_ns: list[int]) -> None:
     times_ns = [sum(gaps_ns[: k + 1]) for k in range(len(gaps_ns))]
     pacing, acted = paced(times_ns)
-    assert all(later - earlier >= PERIOD // 2 for earlier, later in pairwise(acted))
+    assert all(later - earlier >= PERIOD * 3 // 4 for earlier, later in pairwise(acted))
     figures = pacing.figures()
     assert figures["ticks_done"] == len(acted)
     assert figures["wake_ups_skipped"] == len(times_ns) - len(acted)

@@ -64,6 +64,7 @@ class Execution:
         self.counts: Counter[str] = Counter()
         self._strategy = strategy
         self._dt_s = 1.0 / contract.control_rate_hz
+        self._step_ns = round(1e9 / contract.policy_rate_hz)
         self._latch_after_ns = round(contract.safety.latch_after_s * 1e9)
         self._names = contract.action_names
         self._buffers: dict[str, StreamBuffer[Mapping[str, float]]] = {
@@ -168,6 +169,13 @@ class Execution:
             self._strategy.clear()
 
     def _check(self, chunk: ActionChunk, now_ns: int) -> None:
+        if abs(chunk.step_ns - self._step_ns) > self._step_ns // 100:
+            raise ChunkError(
+                "the time between two actions is not the contract's",
+                found=f"{chunk.step_ns / 1e9:.4f} s",
+                allowed=f"{self._step_ns / 1e9:.4f} s",
+                fix="run policy and executor with the same contract",
+            )
         ahead_ns = chunk.stamp_ns - now_ns
         if ahead_ns > FUTURE_TOLERANCE_NS:
             raise ChunkError(

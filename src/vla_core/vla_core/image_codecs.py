@@ -54,7 +54,7 @@ _COLOUR: Final = {
 }
 _RENAMED: Final = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}  # newer names of the same layouts
 # Millimetres and metres. Source: REP-118.
-_DEPTH: Final[dict[str, np.dtype[Any]]] = {
+DEPTH_ENCODINGS: Final[dict[str, np.dtype[Any]]] = {
     "16UC1": np.dtype(np.uint16),
     "32FC1": np.dtype(np.float32),
 }
@@ -143,7 +143,7 @@ def decode_depth(
         payload = compressed_depth_payload(message, where)
         depth_mm = decompress(payload, "png", DEPTH_MODES, (width, height), where)
         return _frozen(depth_mm.astype(np.uint16))
-    dtype = _DEPTH[_image_encoding(message, encoding, tuple(_DEPTH), where)]
+    dtype = DEPTH_ENCODINGS[_image_encoding(message, encoding, tuple(DEPTH_ENCODINGS), where)]
     raw = np.ascontiguousarray(_pixels(message, dtype.itemsize, (width, height), where))
     stored = dtype.newbyteorder(">" if read_integer(message, "is_bigendian", where) else "<")
     return _frozen(raw.view(stored)[:, :, 0].astype(dtype, copy=False))

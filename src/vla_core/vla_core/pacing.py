@@ -26,10 +26,13 @@ class Pacing:
         self._ages_ns: deque[int] = deque(maxlen=KEPT)
 
     def tick(self, now_ns: int) -> bool:
-        """Whether to act on this wake-up: not within half a period of the last one."""
+        """Whether to act on this wake-up: not within 3/4 of a period of the last one.
+
+        Each command moves as far as a whole period allows, so two must not come closer.
+        """
         if self._first_ns is None:
             self._first_ns = now_ns
-        elif now_ns - self._last_ns < self._period_ns // 2:
+        elif now_ns - self._last_ns < self._period_ns * 3 // 4:
             self._skipped += 1
             return False
         else:

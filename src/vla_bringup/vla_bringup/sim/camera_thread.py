@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vla_bringup.sim.pacing import NS_PER_S, Deadlines, RateMeter
+from vla_bringup.sim.simulated_robot import SimulatedRobot, SimulationError, Snapshot
 from vla_core.contract import Camera
 from vla_core.errors import VlaError
 from vla_core.image_codecs import encode_image
-
-from vla_bringup.sim.pacing import NS_PER_S, Deadlines, RateMeter
-from vla_bringup.sim.simulated_robot import SimulatedRobot, SimulationError, Snapshot
 
 START_LIMIT_S = 30.0
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from vla_bringup.sim.simulated_robot import SimulatedRobot, SimulationError
 from vla_core.codecs import FLOAT64_ARRAY, JOINT_STATE
 from vla_core.contract import Contract
-
-from vla_bringup.sim.simulated_robot import SimulatedRobot, SimulationError
 
 STREAM_TYPES = (JOINT_STATE, FLOAT64_ARRAY)
 

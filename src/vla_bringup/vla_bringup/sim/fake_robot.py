@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from vla_core.contract import Contract, Joint, Kind
 
 from vla_bringup.sim.simulated_robot import SimulationError, Snapshot
+from vla_core.contract import Contract, Joint, Kind
 
 TIME_CONSTANT_S = 0.05  # a servo of a robot arm settles in a few tenths of a second
 

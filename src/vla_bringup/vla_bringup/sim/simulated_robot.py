@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vla_core.errors import VlaError
 
 Snapshot = NDArray[np.float64]

@@ -8,10 +8,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectoryPoint
+
 from vla_core.codecs import JOINT_TRAJECTORY, encode_vector
 from vla_core.contract import ActionGroup, Contract
 from vla_core.types import FloatArray
-
 from vla_policy.nodes.messages import message_class
 
 RELIABLE = QoSProfile(depth=1)

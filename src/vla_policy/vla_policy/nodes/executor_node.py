@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
+
 from vla_core.chunk import decode_chunk
 from vla_core.contract import Contract, Stream, load_contract
 from vla_core.errors import ChunkError, CodecError
@@ -23,7 +24,6 @@ from vla_core.pacing import Pacing
 from vla_core.safety import Limits
 from vla_core.sampling import Sample
 from vla_core.strategies import make_strategy
-
 from vla_policy.nodes.command_output import CommandOutput
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.lifecycle import FAREWELL, Supervised, guarded, run
@@ -65,10 +65,15 @@ class ExecutorNode(Supervised):
         values = read(self, EXECUTOR_NODE)
         self._contract: Contract = load_contract(str(values["contract"]))
         self._period_ns = round(1e9 / self._contract.control_rate_hz)
-        limits = Limits.of(self._contract)
-        self._execution = Execution(self._contract, make_strategy(str(values["strategy"]), limits))
-        self._execution.dry_run = bool(values["dry_run"])
+        self._strategy_name = str(values["strategy"])
+        self._execution = self._new_execution(dry_run=bool(values["dry_run"]))
         self._connect()
+
+    def _new_execution(self, *, dry_run: bool) -> Execution:
+        strategy = make_strategy(self._strategy_name, Limits.of(self._contract))
+        execution = Execution(self._contract, strategy)
+        execution.dry_run = dry_run
+        return execution
 
     def _connect(self) -> None:
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -110,7 +115,7 @@ class ExecutorNode(Supervised):
         self._execution.measure(stream.name, measured)
 
     def _activate(self) -> None:
-        self._execution.resume()
+        self._execution = self._new_execution(dry_run=self._execution.dry_run)
         self._pacing = Pacing(period_ns=self._period_ns)
         gc.collect()
         gc.freeze()  # what lives now lives on: later collections, and so pauses, stay short
@@ -175,10 +180,18 @@ class ExecutorNode(Supervised):
     def _on_chunk(self, message: JointTrajectory) -> None:
         try:
             chunk = decode_chunk(message, self._contract.action_names)
+        except ChunkError as error:
+            self._execution.counts.update(("chunks_received", "chunks_refused"))
+            self._report(error)
+            return
+        try:
             self._execution.accept(chunk, self._now_ns())
         except ChunkError as error:
-            self._execution.counts[f"refused: {error.what}"] += 1
-            self.get_logger().warning(f"chunk refused: {error}", throttle_duration_sec=1.0)
+            self._report(error)
+
+    def _report(self, error: ChunkError) -> None:
+        self._execution.counts[f"refused: {error.what}"] += 1
+        self.get_logger().warning(f"chunk refused: {error}", throttle_duration_sec=1.0)
 
     def on_internal_error(self, error: Exception) -> None:
         """A fault of this program: stop, and stay stopped."""
@@ -196,9 +209,7 @@ class ExecutorNode(Supervised):
         return response
 
     def _on_dry_run(self, request: Any, response: Any) -> Any:
-        if self._execution.dry_run != request.data:
-            self._execution.dry_run = bool(request.data)
-            self._execution.resume()  # start anew from the measured pose
+        self._execution.dry_run = bool(request.data)
         response.success, response.message = True, f"dry_run={self._execution.dry_run}"
         return response
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from vla_core.types import FloatArray
 
 LATENCIES_KEPT = 500

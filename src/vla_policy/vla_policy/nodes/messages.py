@@ -10,6 +10,7 @@ from typing import Any
 from ament_index_python import get_resource
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+
 from vla_core.contract import Camera, Stream
 from vla_core.errors import CodecError
 from vla_core.sampling import Sample

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from vla_core.parameters import Parameter
 from vla_core.strategies import STRATEGIES
-
 from vla_policy.nodes.lifecycle import AUTOSTART
 
 CONTRACT = Parameter(

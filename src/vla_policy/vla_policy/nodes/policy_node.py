@@ -14,13 +14,13 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
 from vla_core.chunk import ActionChunk, encode_chunk
 from vla_core.contract import Camera, Contract, Stream, load_contract
 from vla_core.errors import PolicyError, SampleError
 from vla_core.observation import build_observation
 from vla_core.sampling import Sample, StreamBuffer, select
 from vla_core.types import FloatArray
-
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.inference_worker import InferenceWorker, Request
 from vla_policy.nodes.lifecycle import FAREWELL, Supervised, guarded, run
@@ -133,10 +133,11 @@ class PolicyNode(Supervised):
         try:
             self._select(self.get_clock().now().nanoseconds)
         except SampleError as error:
-            if self._stale is None:
-                self.get_logger().warning(f"holding: {error}", throttle_duration_sec=1.0)
+            self.get_logger().warning(f"holding: {error}", throttle_duration_sec=2.0)
+            went_stale = self._stale is None
+            self._stale = str(error.found)
+            if went_stale:
                 self._counts["went_stale"] += 1
-                self._stale = str(error.found)
                 self._withdraw()
             return
         if self._stale is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+
 from vla_core.errors import ParameterError
 from vla_core.parameters import Parameter, Value
 

@@ -9,6 +9,7 @@ import time
 import numpy as np
 from vla_core.contract import Contract
 from vla_core.errors import PolicyError
+from vla_core.image_codecs import DEPTH_ENCODINGS
 from vla_core.types import Observation
 
 from vla_policy import robots
@@ -47,6 +48,15 @@ def open_policy(
         action_names=contract.action_names,
         cameras=[camera.name for camera in contract.cameras],
     )
+    depth = [camera.name for camera in contract.cameras if camera.encoding in DEPTH_ENCODINGS]
+    if depth:
+        raise PolicyError(
+            "policies of this family see colour",
+            where="cameras",
+            found=", ".join(depth),
+            allowed="cameras without depth",
+            fix="leave depth cameras out of the contract that the policy runs with",
+        )
     if checkpoint == HOLD:
         return HoldPolicy(robot=robot, horizon=round(contract.policy_rate_hz))
     import torch  # after the checks: seconds, and not needed for hold:
