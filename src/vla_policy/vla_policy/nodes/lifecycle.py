@@ -37,12 +37,15 @@ class Supervised(LifecycleNode):
 
 
 def guarded(node: LifecycleNode, step: str, work: Callable[[], None]) -> TransitionCallbackReturn:
-    """Run a transition's work; an expected error is one log line and a failed transition."""
+    """Run a transition's work; an error is logged and fails the transition."""
     try:
         work()
     except VlaError as error:
         node.get_logger().error(f"{step}: {error}")
         return TransitionCallbackReturn.FAILURE
+    except Exception:  # a fault of this program, which rclpy would pass over in silence
+        node.get_logger().error(f"{step}: internal error\n{traceback.format_exc()}")
+        return TransitionCallbackReturn.ERROR
     node.get_logger().info(f"{step}: done")
     return TransitionCallbackReturn.SUCCESS
 
