@@ -7,4 +7,11 @@ source scripts/env.sh
 colcon build
 source scripts/env.sh
 colcon test
-colcon test-result
+failed=0
+colcon test-result || failed=1
+if [ -z "${ROS_DISTRO:-}" ]; then  # where a full ROS 2 is used, there is no underlay
+    cd underlay
+    colcon test --base-paths src
+    colcon test-result || failed=1
+fi
+exit "$failed"
