@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from sim_contract import SMALL
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -170,6 +170,14 @@ def test_damaged_messages_are_counted_and_nothing_else(observed: Observed) -> No
     observed.on_stream(stream, JointState(name=["j1"], position=[0.0]), info(START))
     observed.on_chunk(JointTrajectory(points=[JointTrajectoryPoint()] * 2), info(START))
     assert summarise(observed)["messages_unreadable"] == 2
+
+
+def test_an_image_that_is_not_the_contracts_is_counted_once_and_not_drawn(
+    observed: Observed,
+) -> None:
+    observed.on_image(observed.contract.cameras[0], Image(encoding="bgr8", width=2, height=2))
+    assert [observed.view(START).images for _ in range(3)] == [{}] * 3
+    assert observed.unreadable == 1
 
 
 def test_measured_and_commanded_joints_are_shown_by_name(observed: Observed) -> None:

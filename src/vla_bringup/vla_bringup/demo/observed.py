@@ -173,11 +173,12 @@ class Observed:
 
     def _decoded(self) -> dict[str, ImageArray]:
         images = {}
-        for name, (camera, message) in self._images.items():
+        for name, (camera, message) in list(self._images.items()):
             try:
                 images[name] = read_camera(camera, message)
             except VlaError:
                 self.unreadable += 1
+                del self._images[name]
         return images
 
     def _traces(self, chunk: ActionChunk | None, now_ns: int) -> tuple[JointTraces, ...]:
