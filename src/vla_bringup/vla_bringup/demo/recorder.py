@@ -97,7 +97,7 @@ class Recorder:
             self._subscribe(camera.name, camera.type, camera.topic, images, self._image(camera))
         for stream in contract.streams:
             self._subscribe(stream.name, stream.type, stream.topic, sensor, self._stream(stream))
-        self._subscribe(COMMANDED, JointState, COMMANDED, 100, observed.on_commanded)
+        self._subscribe(COMMANDED, JointState, COMMANDED, 1000, observed.on_commanded)
         self._subscribe(CHUNKS, JointTrajectory, CHUNKS, 10, observed.on_chunk)
         self._subscribe(STATUS, DiagnosticStatus, STATUS, latched, observed.on_status)
         # three nodes publish there: their numbers say nothing about losses
