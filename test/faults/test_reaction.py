@@ -19,7 +19,7 @@ def _report(record: Callable[[str, object], None], name: str, seconds: list[floa
 
 
 def test_P3_a_withdrawn_chunk_is_answered_by_holding(
-    system: System, robot: StandInRobot, record_property: Callable[[str, object], None]
+    system: System, robot: StandInRobot, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     system.start_executor()
     system.wait_state("HOLDING", cause="waiting for an action chunk")
@@ -33,11 +33,11 @@ def test_P3_a_withdrawn_chunk_is_answered_by_holding(
         holding = system.wait_state("HOLDING", since=running, cause="waiting for an action chunk")
         seconds.append(system.status.times_s[holding] - began_s)
         system.resume()  # so that the holds do not add up to a latch
-    _report(record_property, "P3 withdrawal to hold", seconds)
+    _report(record_testsuite_property, "P3 withdrawal to hold", seconds)
 
 
 def test_P3_joints_older_than_allowed_are_answered_by_holding(
-    system: System, robot: StandInRobot, record_property: Callable[[str, object], None]
+    system: System, robot: StandInRobot, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """Counted from the moment when the last joint state became too old."""
     system.start_executor()
@@ -55,4 +55,4 @@ def test_P3_joints_older_than_allowed_are_answered_by_holding(
         system.resume()
         robot.silent.clear()
         system.wait_state("HOLDING", since=holding, cause="waiting for an action chunk")
-    _report(record_property, "P3 stale joints to hold", seconds)
+    _report(record_testsuite_property, "P3 stale joints to hold", seconds)

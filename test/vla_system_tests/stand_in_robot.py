@@ -76,7 +76,7 @@ class StandInRobot:
     def chunk(
         self, *, first: float = 0.0, step: float = 0.01, points: int = 40
     ) -> JointTrajectory:
-        """A sound chunk from now on; from the pose, + first and then by step a point for joint 1."""
+        """A sound chunk from now on; joint 1 from its pose + first, by step a point."""
         message = JointTrajectory(joint_names=list(self.contract.action_names))
         _stamp(message, self._now_ns())
         for k in range(points):
