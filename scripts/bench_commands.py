@@ -38,6 +38,7 @@ CONTRACT = ROOT / "config" / "robots" / "ur5e.yaml"
 TIMER_TOPIC = "bench_timer"
 TARGET_P99_MS = 2.0
 START_S = 60.0  # the longest that nodes may take until commands flow
+RECENT_NS = 100_000_000
 LOADS = ("idle", "busy")
 
 
@@ -203,10 +204,15 @@ def account(seen: Seen, period_ns: int) -> dict[str, float]:
     def grown(key: str) -> int:
         return int(last.get(key, 0)) - int(first.get(key, 0))
 
-    due = round((end_ns - begin_ns) / period_ns)
+    def last_tick_ns(t_ns: int) -> int:
+        """The counts go as far as the tick before; its command tells its time, if it had one."""
+        recent = (s for s in seen.commands_ns if t_ns - RECENT_NS <= s <= t_ns)
+        return max(recent, default=t_ns)
+
+    due = round((last_tick_ns(end_ns) - last_tick_ns(begin_ns)) / period_ns)
     received = sum(begin_ns < stamp <= end_ns for stamp in seen.commands_ns)
     made, missed, sent = grown("ticks_done"), grown("ticks_missed"), grown("commands")
-    at_an_end = 1  # one tick may fall on either side of an end of the window
+    rounding = 1  # of a late tick at an end of the window
     return {
         "ticks_due": due,
         "ticks_made": made,
@@ -215,7 +221,7 @@ def account(seen: Seen, period_ns: int) -> dict[str, float]:
         "commands_sent": sent,
         "commands_received": received,
         "holds": grown("holds"),
-        "unaccounted_for": max(0, abs(due - made - missed) - at_an_end) + abs(sent - received),
+        "unaccounted_for": max(0, abs(due - made - missed) - rounding) + abs(sent - received),
     }
 
 
