@@ -18,7 +18,10 @@ if [ -z "${ROS_DISTRO:-}" ]; then
     # ROS 2 from PyPI: the virtual environment is the prefix, its ros_*.libs folders hold the shared libraries.
     # Setting the path here saves each Python process the re-execution that the wheels do otherwise.
     _vla_libs=$(printf '%s:' "$VIRTUAL_ENV"/lib/python3*/site-packages/ros_*.libs)
-    export LD_LIBRARY_PATH="$_vla_libs$VIRTUAL_ENV/lib"
+    case ":${LD_LIBRARY_PATH:-}" in
+        *":$_vla_libs"*) ;;
+        *) export LD_LIBRARY_PATH="$_vla_libs$VIRTUAL_ENV/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" ;;
+    esac
     export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
     export AMENT_PREFIX_PATH="$VIRTUAL_ENV"
     unset _vla_libs

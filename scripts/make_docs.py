@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/parameters.md from the nodes' own declarations; ``--check`` only compares (exit 1 when stale)."""
+"""Writes docs/parameters.md from the nodes' declarations; ``--check`` only compares."""
 
 from __future__ import annotations
 

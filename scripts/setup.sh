@@ -39,7 +39,7 @@ tree_key() {
 }
 
 install_python_packages() {
-    local ros="${ROS_DISTRO:-pypi}" key; key="$(cat requirements.lock requirements-cuda.lock | sha256sum | cut -d' ' -f1)-$ros"
+    local ros="${ROS_DISTRO:-pypi}" key; key="$(sha256sum < requirements.lock | cut -d' ' -f1)-$ros"
     stamp_is python "$key" && return
     [ "$(uname -sm)" = "Linux x86_64" ] || [ -n "${ROS_DISTRO:-}" ] || die "found $(uname -sm); ROS 2 from PyPI exists for Linux x86_64 only; source a full ROS 2 first"
     if [ -f "$STAMPS/python" ] && [[ "$(cat "$STAMPS/python")" != *-"$ros" ]]; then
@@ -51,23 +51,20 @@ install_python_packages() {
         say "virtual environment .venv with $($python --version)"
         "$python" -m venv ${ROS_DISTRO:+--system-site-packages} .venv
     fi
-    local lock=.venv/requirements.lock
-    if [ -n "${ROS_DISTRO:-}" ]; then  # its own ROS 2, numpy and OpenCV are used: leave the first block out
-        sed '/^# --- supplied by a full ROS 2/,/^# --- needed everywhere/d' requirements.lock > "$lock"
-    else
-        cp requirements.lock "$lock"
-    fi
-    say "installing $(grep -c == "$lock") Python packages (about a minute; pip's log: .venv/pip.log)"
-    pip_install "$lock"
+    say "installing Python packages (about a minute; pip's log: .venv/pip.log)"
+    [ -n "${ROS_DISTRO:-}" ] || pip_install "supplied by a full ROS 2"
+    pip_install "needed everywhere"
     if grep -q "^cuda.*= '" .venv/lib/python3*/site-packages/torch/version.py; then
         say "installing the CUDA libraries that this build of torch needs (gigabytes)"
-        pip_install requirements-cuda.lock
+        pip_install "needed by the CUDA build of torch"
     fi
     stamp python "$key"
 }
 
-pip_install() {
-    .venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --upgrade -r "$1" > .venv/pip.log 2>&1 \
+pip_install() {  # pip_install BLOCK: one block of the lock
+    local lock=.venv/requirements.lock
+    sed -n "/^# --- $1 ---/,/^# --- /p" requirements.lock | grep == > "$lock"
+    .venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --upgrade -r "$lock" >> .venv/pip.log 2>&1 \
         || { tail -n 20 .venv/pip.log >&2; die "pip failed; see .venv/pip.log"; }
 }
 

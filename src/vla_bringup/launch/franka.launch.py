@@ -1,4 +1,4 @@
-"""Franka FR3: ros2 launch vla_bringup franka.launch.py checkpoint:=<dir> prompt:=<task> [sim:=true]."""
+"""Franka FR3: ros2 launch vla_bringup franka.launch.py checkpoint:=<dir> prompt:=<task>."""
 
 from launch import LaunchDescription
 

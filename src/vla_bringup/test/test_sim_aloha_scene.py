@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vla_bringup.sim.aloha_model import CAMERAS
 from vla_bringup.sim.aloha_scene import (
     ARM_JOINTS,

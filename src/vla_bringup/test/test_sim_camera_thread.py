@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sim_contract
 from sensor_msgs.msg import Image
+
 from vla_bringup.sim.camera_thread import CameraOutput, CameraThread, Moment
 from vla_bringup.sim.fake_robot import FakeRobot
 from vla_bringup.sim.pacing import Deadlines, RateMeter

@@ -2,6 +2,7 @@
 
 import pytest
 import sim_contract
+
 from vla_bringup.sim.contract_fit import check_contract
 from vla_bringup.sim.fake_robot import FakeRobot
 from vla_bringup.sim.simulated_robot import SimulationError

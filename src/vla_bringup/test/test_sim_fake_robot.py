@@ -5,6 +5,7 @@ import pytest
 import sim_contract
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vla_bringup.sim.fake_robot import FakeRobot, rest_value
 from vla_bringup.sim.simulated_robot import SimulationError
 from vla_core.contract import load_contract, parse_contract

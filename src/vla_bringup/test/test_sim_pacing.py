@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vla_bringup.sim.pacing import NS_PER_S, Deadlines, RateMeter, RealTimeClock
 
 MS = NS_PER_S // 1000

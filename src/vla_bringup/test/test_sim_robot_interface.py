@@ -20,6 +20,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from trajectory_msgs.msg import JointTrajectoryPoint
+
 from vla_core.codecs import JOINT_TRAJECTORY, decode_vector, encode_vector
 from vla_core.contract import Contract, load_contract
 from vla_core.image_codecs import decode_image

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
+
 from vla_core.errors import CodecError
 from vla_core.image_codecs import COMPRESSED_IMAGE, decode_depth, decode_image
 

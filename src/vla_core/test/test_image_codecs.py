@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
+
 from vla_core.compressed_images import MAX_PIXELS
 from vla_core.errors import CodecError
 from vla_core.image_codecs import COMPRESSED_IMAGE, IMAGE, decode_depth, decode_image, encode_image

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from vla_core.images import as_uint8_hwc, center_crop, resize_with_pad
 
 GOLDEN = Path(__file__).resolve().parents[3] / "test/golden/transforms"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
+
 from vla_core.errors import CodecError
 from vla_core.stamps import peek_stamp_ns, split_ns, stamp_ns
 

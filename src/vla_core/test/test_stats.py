@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from vla_core.errors import CheckpointError
 from vla_core.stats import MAX_FILE_BYTES, NormStats, load_norm_stats, save_norm_stats
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import vla_core.transforms as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+import vla_core.transforms as tf
 from vla_core.errors import CheckpointError, PolicyError
 from vla_core.stats import NormStats
 

@@ -135,7 +135,7 @@ class Unnormalize:
         if self.quantiles:
             return np.concatenate([(head + 1.0) / 2.0 * (span + EPSILON) + low, tail], axis=-1)
         # openpi pads the deviation with 1 and adds epsilon to that too.
-        tail = tail * np.float64(1.0 + EPSILON)
+        tail = tail.astype(np.float64) * (1.0 + EPSILON)  # numpy 1 would stay in float32
         return np.concatenate([head * (span + EPSILON) + low, tail], axis=-1)
 
 

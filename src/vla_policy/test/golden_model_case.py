@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from vla_policy.checkpoints import load_checkpoint
 from vla_policy.models.config import IMAGE_KEYS
 from vla_policy.models.inputs import ModelInputs

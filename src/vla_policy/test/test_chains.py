@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from vla_core.errors import CheckpointError, PolicyError, VlaError
 from vla_core.stats import NormStats
 from vla_core.transforms import AbsoluteActions, DeltaActions, Group, apply
 from vla_core.types import Observation
+from vla_policy import robots
 from vla_policy.checkpoints import LoadedCheckpoint
 from vla_policy.checkpoints.loaded import CheckpointFormat
 from vla_policy.models.config import Pi0Config, SiglipConfig
@@ -23,8 +25,6 @@ from vla_policy.policies.hold import HoldPolicy
 from vla_policy.policies.local import LocalPolicy, assemble
 from vla_policy.robots import aloha, droid, ur5
 from vla_policy.tokenizers.paligemma import PaligemmaTokenizer
-
-from vla_policy import robots
 
 GOLDEN = Path(__file__).resolve().parents[3] / "test/golden/transforms"
 TOKENIZER = GOLDEN / "tokenizer/tokenizer.model"

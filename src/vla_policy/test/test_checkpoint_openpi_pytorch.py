@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+
 from vla_core.errors import CheckpointError
 from vla_core.stats import NormStats
 from vla_policy.checkpoints import load_checkpoint, save_checkpoint

@@ -8,15 +8,15 @@ import golden_model_case as golden
 import numpy as np
 import pytest
 import torch
+
 from vla_core.errors import CheckpointError
 from vla_core.transforms import Unnormalize, apply
+from vla_policy import robots
 from vla_policy.checkpoints import load_checkpoint
 from vla_policy.cli.make_random_checkpoint import REST, main, rest_stats
 from vla_policy.models.config import IMAGE_KEYS, Pi0Config
 from vla_policy.models.inputs import ModelInputs
 from vla_policy.models.random_init import random_pi0
-
-from vla_policy import robots
 
 FAMILIES = golden.FAMILIES
 

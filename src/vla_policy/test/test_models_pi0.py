@@ -8,6 +8,7 @@ import golden_model_case as golden
 import numpy as np
 import pytest
 import torch
+
 from vla_core.errors import CheckpointError, PolicyError
 from vla_policy.checkpoints.openpi_pytorch import file_shapes
 from vla_policy.models.config import GEMMA_VARIANTS, GemmaConfig, Pi0Config, SiglipConfig

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from vla_core.contract import load_contract
 from vla_core.errors import PolicyError
 from vla_core.transforms import (
@@ -21,9 +22,8 @@ from vla_core.transforms import (
     Transform,
     apply,
 )
-from vla_policy.robots import aloha, droid, ur5
-
 from vla_policy import robots
+from vla_policy.robots import aloha, droid, ur5
 
 ROOT = Path(__file__).resolve().parents[3]
 ARRAYS = np.load(ROOT / "test/golden/transforms/robots.npz")

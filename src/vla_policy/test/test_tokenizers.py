@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from vla_core.errors import CheckpointError
 from vla_policy.tokenizers.paligemma import PaligemmaTokenizer, find_tokenizer
 

@@ -8,7 +8,6 @@ from enum import Enum
 from pathlib import Path
 
 from vla_core.stats import NormStats
-
 from vla_policy.models.config import Pi0Config
 from vla_policy.models.pi0 import Pi0
 

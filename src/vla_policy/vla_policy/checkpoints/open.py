@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from vla_core.errors import CheckpointError
 
+from vla_core.errors import CheckpointError
 from vla_policy.checkpoints import openpi_pytorch
 from vla_policy.checkpoints.json_file import read_json_object
 from vla_policy.checkpoints.loaded import CheckpointFormat, LoadedCheckpoint

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from vla_core.errors import CheckpointError
 
+from vla_core.errors import CheckpointError
 from vla_policy.checkpoints.json_file import read_json_object
 from vla_policy.checkpoints.weights import Shapes
 from vla_policy.models.config import (

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+
 from vla_core.errors import CheckpointError
 from vla_core.stats import NormStats, load_norm_stats, save_norm_stats
-
 from vla_policy.checkpoints.loaded import CheckpointFormat, LoadedCheckpoint
 from vla_policy.checkpoints.openpi_config import (
     TIED_EMBEDDING,

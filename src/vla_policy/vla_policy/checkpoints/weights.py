@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+
 from vla_core.errors import CheckpointError
 
 Shapes = Mapping[str, tuple[int, ...]]

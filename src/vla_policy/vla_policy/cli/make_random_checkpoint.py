@@ -10,10 +10,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
+
 from vla_core.errors import VlaError
 from vla_core.stats import NormStats, Vector
 from vla_core.transforms import apply
-
 from vla_policy import robots
 from vla_policy.checkpoints import save_checkpoint
 from vla_policy.models.config import Pi0Config

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from vla_core.errors import PolicyError
 
+from vla_core.errors import PolicyError
 from vla_policy.models.config import IMAGE_KEYS, Pi0Config
 from vla_policy.models.siglip import pixels
 

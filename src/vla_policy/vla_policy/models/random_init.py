@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from vla_core.errors import CheckpointError
 
+from vla_core.errors import CheckpointError
 from vla_policy.models.config import Pi0Config
 from vla_policy.models.gemma import ROPE_BASE
 from vla_policy.models.pi0 import Pi0

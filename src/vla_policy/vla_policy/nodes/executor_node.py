@@ -29,6 +29,7 @@ from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.lifecycle import FAREWELL, Supervised, guarded, run
 from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE
+from vla_policy.nodes.realtime import prefer_this_process
 from vla_policy.nodes.ros_parameters import declare, read
 
 _LEVELS = {State.RUNNING: Level.OK, State.HOLDING: Level.WARN, State.LATCHED: Level.ERROR}
@@ -41,7 +42,6 @@ class ExecutorNode(Supervised):
         super().__init__("executor_node")
         declare(self, EXECUTOR_NODE)
         self._entities: list[Callable[[], Any]] = []
-        self._timer: Any = None
         self._shown: tuple[State, str] | None = None
 
     # --- transitions ---
@@ -67,6 +67,10 @@ class ExecutorNode(Supervised):
         self._period_ns = round(1e9 / self._contract.control_rate_hz)
         self._strategy_name = str(values["strategy"])
         self._execution = self._new_execution(dry_run=bool(values["dry_run"]))
+        refusal = prefer_this_process()
+        self._is_realtime = refusal is None
+        if refusal is not None:
+            self.get_logger().warning(refusal)
         self._connect()
 
     def _new_execution(self, *, dry_run: bool) -> Execution:
@@ -116,16 +120,15 @@ class ExecutorNode(Supervised):
 
     def _activate(self) -> None:
         self._execution = self._new_execution(dry_run=self._execution.dry_run)
-        self._pacing = Pacing(period_ns=self._period_ns)
         gc.collect()
         gc.freeze()  # what lives now lives on: later collections, and so pauses, stay short
-        self._timer = self.create_timer(self._period_ns / 1e9, self._tick)
+        self._pacing = Pacing(period_ns=self._period_ns, start_ns=time.monotonic_ns())
+        self.due_ns = self._pacing.due_ns
 
     def _deactivate(self) -> None:
-        if self._timer is None:
+        if self.due_ns is None:
             return
-        self.destroy_timer(self._timer)
-        self._timer = None
+        self.due_ns = None
         self._brake()
         self._show(State.LATCHED, "inactive")
         self._status.wait_for_all_acked(FAREWELL)
@@ -154,11 +157,11 @@ class ExecutorNode(Supervised):
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
-    def _tick(self) -> None:
-        mono_ns = time.monotonic_ns()
-        if not self._pacing.tick(mono_ns):
-            return
-        tick = self._execution.tick(self._now_ns(), mono_ns)
+    def tick(self, now_ns: int) -> None:
+        """One control tick."""
+        self._pacing.tick(now_ns)
+        self.due_ns = self._pacing.due_ns
+        tick = self._execution.tick(self._now_ns(), now_ns)
         if tick.command is not None and not self._execution.dry_run:
             self._output.publish(tick.command)
         if tick.chunk_age_ns is not None:
@@ -217,8 +220,9 @@ class ExecutorNode(Supervised):
         state, _ = self._shown or (State.HOLDING, "")
         values: dict[str, object] = dict(self._execution.counts)
         values |= reception(self._inputs)
-        if self._timer is not None:
+        if self.due_ns is not None:
             values |= self._pacing.figures()
+        values["realtime"] = self._is_realtime
         values["dry_run"] = self._execution.dry_run
         return status(self, _LEVELS[state], state.value, values)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from vla_core.types import FloatArray, Observation
 
+from vla_core.types import FloatArray, Observation
 from vla_policy.robots.robot import Robot
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
+
 from vla_core.errors import CheckpointError, PolicyError
 from vla_core.stats import NormStats
 from vla_core.transforms import (
@@ -25,7 +26,6 @@ from vla_core.transforms import (
     apply,
 )
 from vla_core.types import FloatArray, Observation
-
 from vla_policy.checkpoints import LoadedCheckpoint
 from vla_policy.models.config import Pi0Config
 from vla_policy.models.inputs import ModelInputs

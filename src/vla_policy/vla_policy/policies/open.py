@@ -7,11 +7,11 @@ import os
 import time
 
 import numpy as np
+
 from vla_core.contract import Contract
 from vla_core.errors import PolicyError
 from vla_core.image_codecs import DEPTH_ENCODINGS
 from vla_core.types import Observation
-
 from vla_policy import robots
 from vla_policy.policies import Policy
 from vla_policy.policies.hold import HoldPolicy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vla_core.errors import PolicyError
-
 from vla_policy.robots.aloha import AGILEX, ALOHA, TROSSEN
 from vla_policy.robots.droid import DROID
 from vla_policy.robots.robot import Robot

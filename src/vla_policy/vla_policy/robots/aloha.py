@@ -19,9 +19,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
+
 from vla_core.errors import PolicyError
 from vla_core.transforms import AbsoluteActions, Array, Data, DeltaActions, Group, bool_mask
-
 from vla_policy.robots.robot import Robot, actions_and_prompt, camera_slots, random_images
 
 CAMERAS = ("cam_high", "cam_low", "cam_left_wrist", "cam_right_wrist")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from vla_core.errors import PolicyError
 from vla_core.images import as_uint8_hwc
 from vla_core.transforms import Array, Data, Group

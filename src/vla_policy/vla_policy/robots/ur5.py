@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from vla_core.transforms import AbsoluteActions, Data, DeltaActions, Group, bool_mask
 
+from vla_core.transforms import AbsoluteActions, Data, DeltaActions, Group, bool_mask
 from vla_policy.robots.robot import Robot, actions_and_prompt, camera_slots, random_images
 
 CAMERAS = ("base_rgb", "wrist_rgb")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import sentencepiece
+
 from vla_core.errors import CheckpointError
 
 FILE_NAME = "tokenizer.model"
