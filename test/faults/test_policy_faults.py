@@ -46,7 +46,7 @@ def test_P4_after_kill_9_the_chunk_runs_to_its_end_then_holds_then_latches(syste
     executed = [_stamp_s(m) for m in system.commanded.messages if _stamp_s(m) < end_s]
     assert end_s - max(executed) < 0.5
     assert _is_silent(system)
-    assert check_limits(CONTRACT, system.commanded) > 0
+    assert check_limits(CONTRACT, system) > 0
 
 
 def test_P4_P12_a_new_policy_waits_for_resume_and_continues_from_the_measured_pose(
@@ -71,7 +71,7 @@ def test_P4_P12_a_new_policy_waits_for_resume_and_continues_from_the_measured_po
     system.wait_commands(50)
     first = positions(system.commanded, since)[0][: len(pose)]
     assert abs(first - pose).max() < 0.005
-    assert check_limits(CONTRACT, system.commanded, since) > 0
+    assert check_limits(CONTRACT, system, since) > 0
 
 
 @pytest.mark.parametrize("fault", COUNTED)
@@ -90,7 +90,7 @@ def test_P4_a_failing_policy_is_counted_and_the_robot_stops_until_resume(
     chunks = len(system.chunks)
     system.wait(lambda: len(system.chunks) > chunks + 3, "sound chunks")
     assert _is_silent(system)
-    assert check_limits(CONTRACT, system.commanded) > 0
+    assert check_limits(CONTRACT, system) > 0
     since = len(system.status)
     system.resume()
     system.wait_state("RUNNING", since=since)

@@ -88,7 +88,7 @@ def test_P1_P12_a_bad_chunk_is_refused_counted_and_what_runs_goes_on(
     last = positions(system.commanded)[-1]
     assert last[0] == pytest.approx(0.39, abs=0.1), "the sound chunk's 39 steps of 0.01"
     np.testing.assert_allclose(last[1:], 0, atol=1e-9)
-    assert check_limits(CONTRACT, system.commanded) > 0
+    assert check_limits(CONTRACT, system) > 0
 
 
 def test_P1_a_chunk_without_points_withdraws_and_holds(
@@ -109,7 +109,7 @@ def test_P1_a_fast_chunk_within_the_start_offset_is_limited(
     system.wait_state("RUNNING")
     system.wait_state("LATCHED")
     assert system.wait_counter(EXECUTOR, "commands_limited") > 0
-    assert check_limits(CONTRACT, system.commanded) > 3
+    assert check_limits(CONTRACT, system) > 3
 
 
 def test_P1_a_huge_action_latches_a_stop(system: System, ready: StandInRobot) -> None:
@@ -117,7 +117,7 @@ def test_P1_a_huge_action_latches_a_stop(system: System, ready: StandInRobot) ->
     chunk.points[10].positions[2] = 1e300
     ready.send(chunk)
     system.wait_state("LATCHED", cause="far from the last one: elbow_joint")
-    assert check_limits(CONTRACT, system.commanded) > 0
+    assert check_limits(CONTRACT, system) > 0
 
 
 def test_P12_the_first_command_continues_from_the_measured_pose(
@@ -131,4 +131,4 @@ def test_P12_the_first_command_continues_from_the_measured_pose(
     commands = positions(system.commanded)
     assert abs(commands[0, 0] - 0.3) < 0.005
     assert commands[-1, 0] > 0.35
-    assert check_limits(CONTRACT, system.commanded) > 0
+    assert check_limits(CONTRACT, system) > 0

@@ -24,7 +24,7 @@ def _check_latched_until_resume(system: System) -> None:
     since = len(system.status)
     system.resume()
     system.wait_state("RUNNING", since=since)
-    assert check_limits(CONTRACT, system.commanded) > 0
+    assert check_limits(CONTRACT, system) > 0
 
 
 def test_P2_a_stopped_robot_driver_holds_then_latches_until_resume(system: System) -> None:

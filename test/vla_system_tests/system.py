@@ -61,6 +61,7 @@ class System:
         self._environment = {"ROS_DOMAIN_ID": str(next(_domains)), "ROS_LOG_DIR": str(log_dir)}
         self._news = threading.Condition()
         self.processes: list[Process] = []
+        self.restarts: list[int] = []  # numbers of commands before each ~/resume
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=int(self._environment["ROS_DOMAIN_ID"]))
         self.node = rclpy.create_node("watcher", context=self._context)
@@ -161,6 +162,7 @@ class System:
 
     def resume(self) -> None:
         """Call the executor's ~/resume."""
+        self.restarts.append(len(self.commanded))
         client = self.node.create_client(Trigger, "/executor_node/resume")
         self.wait(client.service_is_ready, "~/resume is there")
         answer = client.call_async(Trigger.Request())
