@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 from std_srvs.srv import SetBool, Trigger
@@ -26,7 +25,7 @@ from vla_core.sampling import Sample
 from vla_core.strategies import make_strategy
 from vla_policy.nodes.command_output import CommandOutput
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
-from vla_policy.nodes.lifecycle import FAREWELL, Supervised, guarded, run
+from vla_policy.nodes.lifecycle import FAREWELL, Supervised, run
 from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE
 from vla_policy.nodes.realtime import prefer_this_process
@@ -41,27 +40,9 @@ class ExecutorNode(Supervised):
     def __init__(self) -> None:
         super().__init__("executor_node")
         declare(self, EXECUTOR_NODE)
-        self._entities: list[Callable[[], Any]] = []
         self._shown: tuple[State, str] | None = None
 
-    # --- transitions ---
-
-    def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "configure", self._configure)
-
-    def on_activate(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "activate", self._activate)
-
-    def on_deactivate(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "deactivate", self._deactivate)
-
-    def on_cleanup(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "cleanup", self._cleanup)
-
-    def on_shutdown(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "shutdown", self._shut_down)
-
-    def _configure(self) -> None:
+    def configure(self) -> None:
         values = read(self, EXECUTOR_NODE)
         self._contract: Contract = load_contract(str(values["contract"]))
         self._period_ns = round(1e9 / self._contract.control_rate_hz)
@@ -82,12 +63,14 @@ class ExecutorNode(Supervised):
     def _connect(self) -> None:
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._status = self.create_publisher(DiagnosticStatus, "~/status", latched)
+        self.entities.append(partial(self.destroy_publisher, self._status))
         self._output = CommandOutput(self, self._contract)
-        self._inputs = {
-            stream.name: Input(self, stream, partial(self._measure, stream))
-            for stream in self._contract.streams
-            if stream.name in self._execution.streams
-        }
+        self.entities.append(self._output.destroy)
+        self._inputs: dict[str, Input] = {}
+        for stream in self._contract.streams:
+            if stream.name in self._execution.streams:
+                self._inputs[stream.name] = Input(self, stream, partial(self._measure, stream))
+                self.entities.append(self._inputs[stream.name].destroy)
         chunks = self.create_subscription(
             JointTrajectory, "action_chunk", self._on_chunk, QoSProfile(depth=1)
         )
@@ -96,12 +79,9 @@ class ExecutorNode(Supervised):
             self.create_service(Trigger, "~/resume", self._on_resume),
             self.create_service(SetBool, "~/dry_run", self._on_dry_run),
         ]
-        self._entities += [
-            self._output.destroy,
-            *(source.destroy for source in self._inputs.values()),
-            *(partial(self.destroy_service, service) for service in services),
+        self.entities += [
             partial(self.destroy_subscription, chunks),
-            partial(self.destroy_publisher, self._status),
+            *(partial(self.destroy_service, service) for service in services),
             Diagnostics(self, self._diagnose).destroy,
         ]
 
@@ -118,24 +98,20 @@ class ExecutorNode(Supervised):
         )
         self._execution.measure(stream.name, measured)
 
-    def _activate(self) -> None:
+    def activate(self) -> None:
         self._execution = self._new_execution(dry_run=self._execution.dry_run)
         gc.collect()
         gc.freeze()  # what lives now lives on: later collections, and so pauses, stay short
         self._pacing = Pacing(period_ns=self._period_ns, start_ns=time.monotonic_ns())
         self.due_ns = self._pacing.due_ns
 
-    def _deactivate(self) -> None:
+    def deactivate(self) -> None:
         if self.due_ns is None:
             return
         self.due_ns = None
         self._brake()
         self._show(State.LATCHED, "inactive")
         self._status.wait_for_all_acked(FAREWELL)
-
-    def _shut_down(self) -> None:
-        self._deactivate()
-        self._cleanup()
 
     def _brake(self) -> None:
         """Bring the robot to rest within the limits before leaving."""
@@ -147,12 +123,6 @@ class ExecutorNode(Supervised):
             if not self._execution.dry_run:
                 self._output.publish(tick.command)
             time.sleep(self._period_ns / 1e9)
-
-    def _cleanup(self) -> None:
-        while self._entities:
-            self._entities.pop()()
-
-    # --- running ---
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -46,6 +46,7 @@ class InferenceWorker:
         self._infer, self._on_actions, self._on_error = infer, on_actions, on_error
         self._requests: queue.Queue[Request | None] = queue.Queue(maxsize=1)
         self._busy_since_ns: int | None = None
+        self._stopped = False
         # A daemon: a policy that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
@@ -65,13 +66,12 @@ class InferenceWorker:
         return True
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Let the present inference end, for a while, and take no more."""
+        """Let the present inference end, for a while; what comes later is dropped."""
         deadline = time.monotonic() + timeout_s
         while self._busy_since_ns is not None and time.monotonic() < deadline:
             time.sleep(0.01)
-        if self._busy_since_ns is None:
-            self._requests.put(None)
-            self._thread.join(timeout_s)
+        self._stopped = True
+        self._requests.put(None)
 
     def _run(self) -> None:
         while (request := self._requests.get()) is not None:
@@ -80,7 +80,8 @@ class InferenceWorker:
                 actions = self._infer(request)
                 self.latencies_s.append((time.monotonic_ns() - began_ns) / 1e9)
                 self.counts["inferences"] += 1
-                self._on_actions(request, actions)
+                if not self._stopped:
+                    self._on_actions(request, actions)
             except Exception as error:  # a policy may raise anything; the node must go on
                 self.counts["errors"] += 1
                 self._on_error(error)

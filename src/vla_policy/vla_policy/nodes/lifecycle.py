@@ -11,7 +11,7 @@ from collections.abc import Callable
 import rclpy
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from vla_core.errors import VlaError
@@ -31,20 +31,68 @@ FAREWELL = Duration(seconds=0.5)
 
 
 class Supervised(LifecycleNode):
-    """A lifecycle node that outlives its own faults, with a periodic tick if it wants one."""
+    """A lifecycle node that outlives its own faults, with a periodic tick if it wants one.
+
+    A subclass says what each transition does; a ``VlaError`` fails the transition with one line in
+    the log.
+    """
 
     due_ns: int | None = None
     """Monotonic time of the next tick; None: no tick."""
 
-    def tick(self, now_ns: int) -> None:
-        """Called when ``due_ns`` has come; sets the next one."""
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.entities: list[Callable[[], object]] = []
+        """What undoes ``configure``, called in reverse order by ``cleanup``."""
+
+    @abstractmethod
+    def configure(self) -> None:
+        """Read the parameters, load, connect."""
+
+    @abstractmethod
+    def activate(self) -> None:
+        """Start to work."""
+
+    @abstractmethod
+    def deactivate(self) -> None:
+        """Stop to work, in order; nothing to do when inactive."""
 
     @abstractmethod
     def on_internal_error(self, error: Exception) -> None:
         """Called after an exception got out of a callback."""
 
+    def tick(self, now_ns: int) -> None:
+        """Called when ``due_ns`` has come; sets the next one."""
 
-def guarded(node: LifecycleNode, step: str, work: Callable[[], None]) -> TransitionCallbackReturn:
+    def cleanup(self) -> None:
+        """Undo ``configure``."""
+        while self.entities:
+            self.entities.pop()()
+
+    def _shut_down(self) -> None:
+        self.deactivate()
+        self.cleanup()
+
+    def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        result = _guarded(self, "configure", self.configure)
+        if result is not TransitionCallbackReturn.SUCCESS:
+            self.cleanup()
+        return result
+
+    def on_activate(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return _guarded(self, "activate", self.activate)
+
+    def on_deactivate(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return _guarded(self, "deactivate", self.deactivate)
+
+    def on_cleanup(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return _guarded(self, "cleanup", self.cleanup)
+
+    def on_shutdown(self, _state: LifecycleState) -> TransitionCallbackReturn:
+        return _guarded(self, "shutdown", self._shut_down)
+
+
+def _guarded(node: LifecycleNode, step: str, work: Callable[[], None]) -> TransitionCallbackReturn:
     """Run a transition's work; an error is logged and fails the transition."""
     try:
         work()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
@@ -23,7 +21,7 @@ from vla_core.sampling import Sample, StreamBuffer, select
 from vla_core.types import FloatArray
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.inference_worker import InferenceWorker, Request
-from vla_policy.nodes.lifecycle import FAREWELL, Supervised, guarded, run
+from vla_policy.nodes.lifecycle import FAREWELL, Supervised, run
 from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import POLICY_NODE
 from vla_policy.nodes.ros_parameters import declare, read
@@ -41,29 +39,11 @@ class PolicyNode(Supervised):
         super().__init__("policy_node")
         declare(self, POLICY_NODE)
         self._counts: Counter[str] = Counter()
-        self._entities: list[Callable[[], Any]] = []
         self._worker: InferenceWorker | None = None
         self._stale: str | None = None
         self._last_error = ""
 
-    # --- transitions ---
-
-    def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "configure", self._configure)
-
-    def on_activate(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "activate", self._activate)
-
-    def on_deactivate(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "deactivate", self._deactivate)
-
-    def on_cleanup(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "cleanup", self._cleanup)
-
-    def on_shutdown(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        return guarded(self, "shutdown", self._shut_down)
-
-    def _configure(self) -> None:
+    def configure(self) -> None:
         values = read(self, POLICY_NODE)
         self._contract: Contract = load_contract(str(values["contract"]))
         self._step_ns = round(1e9 / self._contract.policy_rate_hz)
@@ -86,23 +66,23 @@ class PolicyNode(Supervised):
             )
             self._buffers[source.name] = buffer
             self._inputs[source.name] = Input(self, source, buffer.add)
+            self.entities.append(self._inputs[source.name].destroy)
         self._chunks = self.create_publisher(JointTrajectory, "action_chunk", QoSProfile(depth=1))
         prompts = self.create_subscription(String, "~/prompt", self._on_prompt, 1)
-        self._entities += [
-            *(source.destroy for source in self._inputs.values()),
+        self.entities += [
             partial(self.destroy_publisher, self._chunks),
             partial(self.destroy_subscription, prompts),
             Diagnostics(self, self._diagnose).destroy,
         ]
 
-    def _activate(self) -> None:
+    def activate(self) -> None:
         self._worker = InferenceWorker(self._infer, self._publish, self._on_error)
         self._timers_running = [
             self.create_timer(self._period_s, self._inference_tick),
             self.create_timer(1.0 / self._contract.control_rate_hz, self._watch),
         ]
 
-    def _deactivate(self) -> None:
+    def deactivate(self) -> None:
         if self._worker is None:
             return
         for timer in self._timers_running:
@@ -111,16 +91,6 @@ class PolicyNode(Supervised):
         self._worker = None
         self._withdraw()
         self._chunks.wait_for_all_acked(FAREWELL)
-
-    def _shut_down(self) -> None:
-        self._deactivate()
-        self._cleanup()
-
-    def _cleanup(self) -> None:
-        while self._entities:
-            self._entities.pop()()
-
-    # --- running ---
 
     def _on_prompt(self, message: String) -> None:
         self.set_parameters([RosParameter("prompt", value=message.data)])
@@ -189,6 +159,7 @@ class PolicyNode(Supervised):
             )
         )
         self._counts["chunks"] += 1
+        self._last_error = ""
 
     def _on_error(self, error: Exception) -> None:
         self._last_error = f"{type(error).__name__}: {error}"
