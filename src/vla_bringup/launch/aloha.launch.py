@@ -6,9 +6,4 @@ from vla_bringup.bringup import generate
 
 
 def generate_launch_description() -> LaunchDescription:
-    return generate(
-        contract="aloha.yaml",
-        simulator="aloha_sim",
-        prompt="Transfer cube",
-        simulator_arguments={"physics_rate_hz": "500.0", "seed": "0"},
-    )
+    return generate(contract="aloha.yaml", prompt="Transfer cube")

@@ -6,4 +6,4 @@ from vla_bringup.bringup import generate
 
 
 def generate_launch_description() -> LaunchDescription:
-    return generate(contract="franka.yaml", simulator="fake_robot")
+    return generate(contract="franka.yaml")

@@ -9,4 +9,4 @@ from vla_bringup.bringup import generate
 
 
 def generate_launch_description() -> LaunchDescription:
-    return generate(contract="ur5e.yaml", simulator="fake_robot")
+    return generate(contract="ur5e.yaml")

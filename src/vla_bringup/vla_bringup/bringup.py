@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, LogInfo, Shutdown
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, Shutdown
 from launch.conditions import IfCondition
 from launch.events.process import ProcessExited
 from launch.launch_description_entity import LaunchDescriptionEntity
@@ -14,31 +14,22 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
+from vla_bringup.sim.parameters import ALOHA_SIM, FAKE_ROBOT
+from vla_core.contract import load_contract
+from vla_core.parameters import Parameter
+
 PACKAGE = "vla_bringup"
+SIMULATION = tuple(p for p in ALOHA_SIM if p.name != "contract")
 
 
-def generate(
-    *,
-    contract: str,
-    simulator: str,
-    prompt: str = "",
-    simulator_arguments: dict[str, str] | None = None,
-) -> LaunchDescription:
+def generate(*, contract: str, prompt: str = "") -> LaunchDescription:
     """Policy and executor for one robot, and a simulated robot on request.
 
     Args:
-        contract: File name in config/robots.
-        simulator: Executable of this package that ``sim:=true`` starts.
+        contract: File name in config/robots, the default of the launch argument.
         prompt: Default task.
-        simulator_arguments: Further launch arguments that only the simulator takes, with defaults.
     """
     share = Path(get_package_share_directory(PACKAGE))
-    simulator_arguments = {"camera_rate_hz": "15.0", **(simulator_arguments or {})}
-    descriptions = {
-        "camera_rate_hz": "Simulated camera images per second.",
-        "physics_rate_hz": "Physics steps per second of the simulation.",
-        "seed": "Seed of the simulated scene.",
-    }
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -80,17 +71,17 @@ def generate(
                 description="Start a simulated robot on the topics of the real one.",
             ),
             *(
-                DeclareLaunchArgument(name, default_value=value, description=descriptions[name])
-                for name, value in simulator_arguments.items()
+                DeclareLaunchArgument(
+                    p.name, default_value=str(p.default), description=_describe(p)
+                )
+                for p in SIMULATION
             ),
-            *_nodes(share, simulator, simulator_arguments),
+            *_nodes(share),
         ]
     )
 
 
-def _nodes(
-    share: Path, simulator: str, simulator_arguments: dict[str, str]
-) -> list[LaunchDescriptionEntity]:
+def _nodes(share: Path) -> list[LaunchDescriptionEntity]:
     namespace = LaunchConfiguration("namespace")
     contract = {"contract": _text("contract")}
     policy_file = ParameterFile(
@@ -122,24 +113,41 @@ def _nodes(
         output="screen",
         on_exit=_required_ended,
     )
-    simulated = Node(
-        package=PACKAGE,
-        executable=simulator,
-        namespace=namespace,
-        parameters=[
-            contract,
-            {
-                name: ParameterValue(
-                    LaunchConfiguration(name), value_type=int if name == "seed" else float
-                )
-                for name in simulator_arguments
-            },
-        ],
-        output="screen",
-        condition=IfCondition(LaunchConfiguration("sim")),
-        on_exit=_required_ended,
+    simulated = OpaqueFunction(
+        function=_simulated, condition=IfCondition(LaunchConfiguration("sim"))
     )
     return [simulated, executor, policy]
+
+
+def _simulated(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """ALOHA in MuJoCo, or a fake of any other robot.
+
+    Raises:
+        ContractError: the contract is not valid, which ends the launch.
+    """
+    path = context.launch_configurations["contract"]
+    is_aloha = load_contract(path).robot == "aloha"
+    taken = {parameter.name for parameter in (ALOHA_SIM if is_aloha else FAKE_ROBOT)}
+    values = {
+        p.name: ParameterValue(LaunchConfiguration(p.name), value_type=type(p.default))
+        for p in SIMULATION
+        if p.name in taken
+    }
+    return [
+        Node(
+            package=PACKAGE,
+            executable="aloha_sim" if is_aloha else "fake_robot",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[{"contract": path}, values],
+            output="screen",
+            on_exit=_required_ended,
+        )
+    ]
+
+
+def _describe(parameter: Parameter) -> str:
+    only = "" if parameter in FAKE_ROBOT else " (ALOHA in MuJoCo only)"
+    return f"Simulation: {parameter.description}{only}"
 
 
 def _text(name: str) -> ParameterValue:
