@@ -53,3 +53,15 @@ def test_P6_the_death_of_the_policy_is_told_with_what_to_do(
     assert "~/resume" in launch.output
     system.wait_state("LATCHED")
     assert launch.is_running()
+
+
+@pytest.mark.parametrize("node", [EXECUTOR, POLICY])
+def test_a_node_that_was_shut_down_by_its_lifecycle_ends_in_order(
+    system: System, node: str
+) -> None:
+    process = system.start_node("vla_policy", node)
+    system.start("ros2", "lifecycle", "set", f"/{node}", "shutdown").wait()
+    system.wait_output(process, "shutdown: done")
+    process.signal(signal.SIGINT)
+    assert process.wait() == 0, process
+    assert "Traceback" not in process.output

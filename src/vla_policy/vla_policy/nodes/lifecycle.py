@@ -7,6 +7,7 @@ import time
 import traceback
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 
 import rclpy
 from rclpy.duration import Duration
@@ -133,7 +134,8 @@ def run(make_node: Callable[[], Supervised], args: list[str] | None) -> int:
                 node.on_internal_error(error)
     finally:
         stop.ignore()
-        node.trigger_shutdown()
+        with suppress(RuntimeError):  # of rclpy, when the node has been shut down already
+            node.trigger_shutdown()
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
