@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from functools import partial
@@ -41,6 +42,7 @@ class PolicyNode(Supervised):
         self._counts: Counter[str] = Counter()
         self._worker: InferenceWorker | None = None
         self._stale: str | None = None
+        self._publishing = threading.Lock()  # no chunk of the worker after a withdrawal
         self._last_error = ""
 
     def configure(self) -> None:
@@ -105,7 +107,8 @@ class PolicyNode(Supervised):
         except SampleError as error:
             self.get_logger().warning(f"holding: {error}", throttle_duration_sec=2.0)
             went_stale = self._stale is None
-            self._stale = str(error.found)
+            with self._publishing:
+                self._stale = str(error.found)
             if went_stale:
                 self._counts["went_stale"] += 1
                 self._withdraw()
@@ -150,14 +153,16 @@ class PolicyNode(Supervised):
         return self._policy.infer(observation)
 
     def _publish(self, request: Request, actions: FloatArray) -> None:
-        if self._stale is not None:
-            raise PolicyError("chunk dropped: a stream went stale meanwhile", found=self._stale)
         chunk = ActionChunk(stamp_ns=request.stamp_ns, step_ns=self._step_ns, actions=actions)
-        self._chunks.publish(
-            encode_chunk(
-                chunk, self._contract.action_names, JointTrajectory(), JointTrajectoryPoint
-            )
+        message = encode_chunk(
+            chunk, self._contract.action_names, JointTrajectory(), JointTrajectoryPoint
         )
+        with self._publishing:
+            if self._stale is not None:
+                raise PolicyError(
+                    "chunk dropped: a stream went stale meanwhile", found=self._stale
+                )
+            self._chunks.publish(message)
         self._counts["chunks"] += 1
         self._last_error = ""
 
