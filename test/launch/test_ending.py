@@ -65,3 +65,17 @@ def test_a_node_that_was_shut_down_by_its_lifecycle_ends_in_order(
     process.signal(signal.SIGINT)
     assert process.wait() == 0, process
     assert "Traceback" not in process.output
+
+
+def test_a_policy_that_is_configured_again_answers_again(system: System) -> None:
+    system.start_fake_robot()
+    system.start_executor()
+    process = system.start_faulty_policy("sway")
+    system.wait_commands(5)
+    for step in ("deactivate", "cleanup", "configure", "activate"):
+        assert system.start("ros2", "lifecycle", "set", f"/{POLICY}", step).wait() == 0, process
+    since = len(system.chunks)
+    system.wait(
+        lambda: any(chunk.points for chunk in system.chunks.messages[since:]), "chunks again"
+    )
+    assert "Traceback" not in process.output

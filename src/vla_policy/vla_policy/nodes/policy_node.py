@@ -28,6 +28,8 @@ from vla_policy.nodes.node_parameters import POLICY_NODE
 from vla_policy.nodes.ros_parameters import declare, read
 from vla_policy.policies.open import open_policy
 
+IMAGES_KEPT = 8  # a tick wants the newest; those up to 5 ms ahead of it come on top
+
 
 class PolicyNode(Supervised):
     """Samples the contract's streams at each inference tick and publishes the policy's chunk.
@@ -59,12 +61,14 @@ class PolicyNode(Supervised):
             num_steps=int(values["num_steps"]),
             asset_id=str(values["asset_id"]),
         )
+        self.entities.append(partial(delattr, self, "_policy"))  # its memory, before another one
         self._buffers: dict[str, StreamBuffer[bytes]] = {}
         self._inputs: dict[str, Input] = {}
         sources: list[Stream | Camera] = [*self._contract.streams, *self._contract.cameras]
         for source in sources:
+            kept = IMAGES_KEPT if isinstance(source, Camera) else 64
             buffer: StreamBuffer[bytes] = StreamBuffer(
-                name=source.name, max_age_s=source.max_age_s
+                name=source.name, max_age_s=source.max_age_s, length=kept
             )
             self._buffers[source.name] = buffer
             self._inputs[source.name] = Input(self, source, buffer.add)
