@@ -173,6 +173,26 @@ def test_resume_while_braking_comes_to_rest_before_it_starts_anew() -> None:
     assert (changes <= rig.limits.acceleration * (1 + 1e-6)).all()
 
 
+@pytest.mark.parametrize("latch", [False, True])
+def test_p1_resume_makes_no_command_jump_where_the_robot_lags_behind(latch: bool) -> None:
+    rig = Rig().running()
+    if latch:
+        rig.execution.latch("test")
+        rig.tick()
+    else:
+        rig.execution.accept(None, rig.now_ns)
+        rig.ticks(20)  # at rest, and holding
+    rig.execution.resume()
+    for _ in range(40):
+        rig.pose = rig.published[-1] - [0.1, 0.1, 0.0]
+        rig.measure()
+        rig.accept(to=rig.pose, steps=40)
+        rig.tick()
+    steps = np.diff(np.stack(rig.published), axis=0)
+    changes = np.abs(np.diff(steps, axis=0)) / (rig.period_ns / 1e9) ** 2
+    assert (changes <= rig.limits.acceleration * (1 + 1e-6)).all()
+
+
 def test_resume_while_stale_publishes_nothing() -> None:
     rig = Rig().running()
     rig.execution.latch("test")

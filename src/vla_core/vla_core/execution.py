@@ -128,7 +128,8 @@ class Execution:
     def resume(self) -> None:
         """Leave LATCHED. Old chunks are forgotten; motion starts anew from the measured pose.
 
-        While the robot still brakes, that is only once it is at rest: no command jumps.
+        While the robot still brakes it first comes to rest, and goes on from there: no command
+        jumps away from the one before it.
         """
         self._latched = None
         self._restart()
@@ -223,7 +224,7 @@ class Execution:
         if self._restarting:
             if self._last is not None and not at_rest(self.limits, self._last):
                 return "coming to rest"
-            self._last, self._restarting = None, False
+            self._restarting = False
         try:
             measured = self.measured(now_ns, mono_ns)
         except SampleError as error:
@@ -271,6 +272,8 @@ class Execution:
             if state is State.HOLDING or not was_at_rest:
                 command = self._last.position
                 self.counts["commands"] += 1
+            else:
+                self._last = None  # silent from now on: whatever follows starts anew
         return Tick(
             state=state,
             cause=self._latched or cause,
