@@ -239,6 +239,31 @@ def test_a_robot_that_does_not_follow_latches_unless_it_is_a_dry_run() -> None:
         assert tick.state is expected
 
 
+def test_a_dry_run_begins_once_the_robot_is_at_rest() -> None:
+    rig = Rig().running()
+    rig.execution.dry_run = True
+    tick = rig.tick()
+    assert (tick.cause, rig.execution.dry_run) == ("coming to rest", False)
+    while not rig.execution.dry_run:
+        rig.tick()
+    rig.assert_ramped_to_rest()
+
+
+def test_a_robot_of_velocities_is_at_zero_when_a_dry_run_begins() -> None:
+    rig = Rig(VELOCITIES_ONLY)
+    rig.pose = np.zeros(2)
+    rig.tick()
+    actions = np.tile([0.4, -1.0], (10, 1))
+    chunk = ActionChunk(stamp_ns=rig.now_ns, step_ns=100 * MS, actions=actions)
+    rig.execution.accept(chunk, rig.now_ns)
+    rig.ticks(40)
+    rig.execution.dry_run = True
+    while not rig.execution.dry_run:
+        sent = rig.tick().command
+    assert sent is None
+    np.testing.assert_allclose(rig.published[-1], 0, atol=1e-12)
+
+
 def test_leaving_a_dry_run_starts_anew_from_the_measured_pose() -> None:
     rig = Rig()
     rig.execution.dry_run = True

@@ -72,7 +72,7 @@ class Execution:
             for stream in contract.streams
             if set(stream.joints) & set(self._names)
         }
-        self._dry_run = False
+        self._dry_run = self._dry_run_wanted = False
         self._last: Command | None = None
         self._has_moved = False
         self._holding_since_ns: int | None = None
@@ -86,10 +86,17 @@ class Execution:
 
     @dry_run.setter
     def dry_run(self, value: bool) -> None:
+        self._dry_run_wanted = value
         if value != self._dry_run:
-            self._last = None  # where one of the two stood says nothing about the other
             self._restart()
-        self._dry_run = value
+        self._change_dry_run()
+
+    def _change_dry_run(self) -> None:
+        """Once the robot is at rest: a moving one is braked by commands that it still gets."""
+        is_still = self._dry_run or self._last is None or at_rest(self.limits, self._last)
+        if self._dry_run_wanted != self._dry_run and is_still:
+            self._dry_run = self._dry_run_wanted
+            self._last = None  # where one of the two stood says nothing about the other
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -144,6 +151,7 @@ class Execution:
         """One control tick."""
         self.counts["ticks"] += 1
         self._forget_future(now_ns)
+        self._change_dry_run()
         cause = self._run(now_ns, mono_ns)
         if isinstance(cause, Tick):
             return cause

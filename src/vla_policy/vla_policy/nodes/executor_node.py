@@ -183,7 +183,7 @@ class ExecutorNode(Supervised):
 
     def _on_dry_run(self, request: Any, response: Any) -> Any:
         self._execution.dry_run = bool(request.data)
-        response.success, response.message = True, f"dry_run={self._execution.dry_run}"
+        response.success, response.message = True, f"dry_run={request.data} once at rest"
         return response
 
     def _diagnose(self) -> Any:
