@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sensor_msgs.msg import JointState
 from vla_system_tests.stand_in_robot import StandInRobot
 from vla_system_tests.system import EXECUTOR, POLICY, SMALL_ROBOT, System
 
@@ -89,3 +90,22 @@ def test_joint_states_with_other_names_are_refused(system: System, robot: StandI
     line = next(line for line in executor.output.splitlines() if "[CODEC]" in line)
     assert "elbow_joint" in line
     assert "Traceback" not in executor.output
+
+
+def test_P2_joint_states_whose_stamp_is_no_time_are_refused(
+    system: System, robot: StandInRobot
+) -> None:
+    robot.silent.add("arm")
+    nodes = {EXECUTOR: system.start_executor(), POLICY: system.start_faulty_policy("sway")}
+    [arm] = [stream for stream in robot.contract.streams if stream.name == "arm"]
+    publisher = system.node.create_publisher(JointState, arm.topic, 1)
+    system.wait(lambda: publisher.get_subscription_count() >= 2, "both nodes hear joint states")
+    message = JointState(name=list(arm.joints.values()), position=[0.0] * len(arm.joints))
+    message.header.stamp.nanosec = 4 * 10**9
+    publisher.publish(message)
+    for name, process in nodes.items():
+        system.wait_counter(name, "refused/arm")
+        assert "header stamp is not a time" in process.output
+        assert "Traceback" not in process.output
+    assert system.state() == "HOLDING"
+    assert len(system.commanded) == 0

@@ -56,6 +56,8 @@ class LossCounter:
 class Input:
     """A subscription to one stream or camera; messages stay serialised.
 
+    One whose stamp is no time is refused, and counted.
+
     Args:
         node: Its node.
         source: The stream or camera of a contract.
@@ -71,17 +73,23 @@ class Input:
     ) -> None:
         self.message_class = message_class(source.type)
         self.losses = LossCounter()
+        self.refused = 0
         fields = list(self.message_class.get_fields_and_field_types().items())
         has_header = bool(fields) and fields[0] == ("header", "std_msgs/Header")
 
         def receive(serialized: bytes, info: Mapping[str, Any]) -> None:
             received_ns = time.monotonic_ns()
             self.losses.count(info)
-            stamp_ns = (
-                peek_stamp_ns(serialized, where=source.topic)
-                if has_header
-                else node.get_clock().now().nanoseconds
-            )
+            try:
+                stamp_ns = (
+                    peek_stamp_ns(serialized, where=source.topic)
+                    if has_header
+                    else node.get_clock().now().nanoseconds
+                )
+            except CodecError as error:
+                self.refused += 1
+                node.get_logger().warning(str(error), throttle_duration_sec=1.0)
+                return
             on_sample(Sample(stamp_ns=stamp_ns, received_ns=received_ns, payload=serialized))
 
         self._node = node
@@ -94,8 +102,10 @@ class Input:
 
 
 def reception(inputs: Mapping[str, Input]) -> dict[str, object]:
-    """Messages received and lost by input, for diagnostics."""
+    """Messages received, lost and refused by input, for diagnostics."""
     values: dict[str, object] = {}
     for name, source in inputs.items():
         values |= {f"received/{name}": source.losses.received, f"lost/{name}": source.losses.lost}
+        if source.refused:
+            values[f"refused/{name}"] = source.refused
     return values
