@@ -17,15 +17,15 @@ case "${1:-}" in
     *) die "found $1; allowed: --force, --only-packages" ;;
 esac
 
-find_python() {  # the wheels of ROS 2 exist for CPython 3.10 to 3.13; a full ROS 2 needs the system's own Python
-    local candidates=(python3.11 python3.12 python3.10 python3.13 python3)
+find_python() {  # the locked wheels exist for CPython 3.11 to 3.13; a full ROS 2 needs the system's own Python
+    local candidates=(python3.11 python3.12 python3.13 python3)
     [ -n "${ROS_DISTRO:-}" ] && candidates=(/usr/bin/python3)
     for candidate in ${PYTHON:+"$PYTHON"} "${candidates[@]}"; do
-        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
             echo "$candidate"; return
         fi
     done
-    die "no usable Python: found none of ${candidates[*]} with venv; allowed: CPython 3.10 to 3.13; install python3.11 and python3.11-venv, or set PYTHON=/path/to/python"
+    die "no usable Python: found none of ${candidates[*]} with venv; allowed: CPython 3.11 to 3.13; install python3.11 and python3.11-venv, or set PYTHON=/path/to/python"
 }
 
 stamp_is() { [ -f "$STAMPS/$1" ] && [ "$(cat "$STAMPS/$1")" = "$2" ]; }
