@@ -32,7 +32,9 @@ fi
 export COLCON_DEFAULTS_FILE="$_vla_root/scripts/colcon_defaults.yaml"
 export RMW_IMPLEMENTATION="${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}"
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
-export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_vla_root/config/dds/fastdds_shm.xml}"
+_vla_profile=fastdds_shm_network.xml
+[ "$ROS_AUTOMATIC_DISCOVERY_RANGE" = LOCALHOST ] && _vla_profile=fastdds_shm.xml
+export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_vla_root/config/dds/$_vla_profile}"
 export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$FASTRTPS_DEFAULT_PROFILES_FILE}"
 export MUJOCO_GL="${MUJOCO_GL:-egl}"
-unset _vla_root
+unset _vla_root _vla_profile

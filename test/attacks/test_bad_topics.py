@@ -82,7 +82,7 @@ def test_joint_states_with_other_names_are_refused(system: System, robot: StandI
     robot.renamed = {"elbow_joint": "elbow"}
     executor = system.start_executor()
     system.wait_output(executor, "[CODEC]")
-    assert system.wait_counter(EXECUTOR, "measurements_refused") > 0
+    assert system.wait_counter(EXECUTOR, "refused/arm") > 0
     robot.send(robot.chunk())
     system.wait_ticks(100)
     assert len(system.commanded) == 0

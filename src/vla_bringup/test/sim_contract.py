@@ -26,6 +26,6 @@ action:
   elbow: {topic: /elbow/command, type: trajectory_msgs/msg/JointTrajectory, joints: {elbow: j2}}
   gripper: {topic: /gripper/command, type: std_msgs/msg/Float64MultiArray, joints: [gripper]}
 safety:
-  start_offset: {rad: 0.5, "1": 1}
-  gross_offset: {rad: 1.5, "1": 2}
+  start_offset: {rad: 0.5}
+  gross_offset: {rad: 1.5}
 """  # noqa: E501

@@ -170,11 +170,11 @@ def _required_ended(event: ProcessExited, context: LaunchContext) -> list[Launch
 
 def _policy_ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """A policy that never came up ends the launch; one that died leaves the executor to hold."""
-    if event.returncode in (0, 1, 2) or context.is_shutdown:
+    if event.returncode in (1, 2) or context.is_shutdown:
         return _required_ended(event, context)
     return [
         LogInfo(
-            msg="The policy died. The executor brings the robot to rest and latches. To go on:"
+            msg="The policy is gone. The executor brings the robot to rest and latches. To go on:"
             " start a policy again (ros2 run vla_policy policy_node), then call ~/resume."
         )
     ]

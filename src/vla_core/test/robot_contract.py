@@ -14,7 +14,7 @@ control_rate_hz: 100
 joints:
   a: {kind: position, unit: rad, range: [-2, 2], velocity: 2, acceleration: 10}
   b: {kind: position, unit: rad, range: [-1, 1], velocity: 1, acceleration: 5}
-  g: {kind: gripper, unit: m, range: [0, 0.08], velocity: 0.5, acceleration: 5}
+  g: {kind: gripper, unit: rad, range: [0, 0.08], velocity: 0.5, acceleration: 5}
 streams:
   arm: {topic: /joint_states, type: sensor_msgs/msg/JointState, field: position, joints: [b, a], rate_hz: 100, max_age_s: 0.1}
   hand: {topic: /hand, type: std_msgs/msg/Float64MultiArray, joints: {g: finger}, rate_hz: 50, max_age_s: 0.2}
@@ -25,8 +25,8 @@ action:
   arm: {topic: /arm, type: trajectory_msgs/msg/JointTrajectory, field: positions, joints: [a, b]}
   hand: {topic: /grip, type: std_msgs/msg/Float64MultiArray, field: data, joints: {g: finger}}
 safety:
-  start_offset: {rad: 0.3, m: 0.1}
-  gross_offset: {rad: 1.0, m: 0.1}
+  start_offset: {rad: 0.3}
+  gross_offset: {rad: 1.0}
   latch_after_s: 0.5
 """  # noqa: E501
 
@@ -47,8 +47,8 @@ cameras: {}
 action:
   base: {topic: /cmd, type: std_msgs/msg/Float64MultiArray, joints: [vx, wz]}
 safety:
-  start_offset: {m/s: 1, rad/s: 1}
-  gross_offset: {m/s: 1, rad/s: 1}
+  start_offset: {}
+  gross_offset: {}
   latch_after_s: 0.5
 """
 
@@ -67,8 +67,8 @@ cameras: {}
 action:
   hand: {topic: /grip, type: std_msgs/msg/Float64MultiArray, joints: [g]}
 safety:
-  start_offset: {"1": 1}
-  gross_offset: {"1": 2}
+  start_offset: {}
+  gross_offset: {}
 """
 
 

@@ -20,7 +20,7 @@ from vla_core.strategies import (
 
 GOLDEN = Path(__file__).resolve().parents[3] / "test/golden/rtc/temporal_ensemble.npz"
 LIMITS = Limits.of(robot())  # two arm joints, then a gripper
-ARM = Limits.of(robot(TEXT.replace("kind: gripper, unit: m", "kind: position, unit: m")))
+ARM = Limits.of(robot(TEXT.replace("kind: gripper", "kind: position")))
 STEP = 20_000_000
 
 

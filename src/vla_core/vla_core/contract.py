@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -210,7 +210,7 @@ def _contract(document: Located) -> Contract:
         state=tuple(state),
         cameras=cameras,
         action=action,
-        safety=_safety(root.block("safety"), sorted({joints[name].unit for name in actions})),
+        safety=_safety(root.block("safety"), _arm_units(joints, actions)),
         sha256=content_hash(document),
         file=document.file,
     )
@@ -354,6 +354,11 @@ def _action(name: str, block: Block, joints: Mapping[str, Joint]) -> ActionGroup
             allowed="position(s) for position and gripper, velocity (velocities) for velocity",
         )
     return group
+
+
+def _arm_units(joints: Mapping[str, Joint], actions: Iterable[str]) -> list[str]:
+    """Units that need offsets: grippers and velocities may jump."""
+    return sorted({joints[name].unit for name in actions if joints[name].kind is Kind.POSITION})
 
 
 def _safety(block: Block, units: list[str]) -> Safety:

@@ -39,7 +39,7 @@ class Block:
                 "unknown key",
                 where=self._items[unknown[0]].where,
                 found=unknown[0],
-                allowed=", ".join(dict.fromkeys(self._asked)),
+                allowed=", ".join(dict.fromkeys(self._asked)) or "no keys here",
             )
 
     def _take(self, key: str, allowed: str) -> Located:

@@ -47,7 +47,7 @@ class Limits:
         arm = np.array([joint.kind is Kind.POSITION for joint in joints])
 
         def offsets(table: Any) -> FloatArray:
-            return np.where(arm, [table[joint.unit] for joint in joints], np.inf)
+            return np.where(arm, [table.get(joint.unit, np.inf) for joint in joints], np.inf)
 
         return cls(
             names=contract.action_names,

@@ -165,7 +165,11 @@ class RobotInterface(Node):
 def run(make_node: Callable[[], RobotInterface], args: list[str] | None) -> int:
     """Spin a robot until SIGINT or SIGTERM; return the exit status of the process."""
     # rclpy's own handlers end the context under the cameras' feet
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # of rcl, for arguments that it cannot parse
+        print(f"cannot start: {error}", file=sys.stderr, flush=True)
+        return 2
     stop = StopSignals()
     executor = SingleThreadedExecutor()
     node: RobotInterface | None = None

@@ -10,13 +10,12 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.serialization import deserialize_message
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_core.chunk import decode_chunk
-from vla_core.contract import Contract, Stream, load_contract
-from vla_core.errors import ChunkError, CodecError
+from vla_core.contract import Contract, load_contract
+from vla_core.errors import ChunkError
 from vla_core.execution import Execution, State
 from vla_core.observation import read_stream
 from vla_core.pacing import Pacing
@@ -48,6 +47,7 @@ class ExecutorNode(Supervised):
         self._period_ns = round(1e9 / self._contract.control_rate_hz)
         self._strategy_name = str(values["strategy"])
         self._execution = self._new_execution(dry_run=bool(values["dry_run"]))
+        self._shown = None
         refusal = prefer_this_process()
         self._is_realtime = refusal is None
         if refusal is not None:
@@ -69,7 +69,9 @@ class ExecutorNode(Supervised):
         self._inputs: dict[str, Input] = {}
         for stream in self._contract.streams:
             if stream.name in self._execution.streams:
-                self._inputs[stream.name] = Input(self, stream, partial(self._measure, stream))
+                self._inputs[stream.name] = Input(
+                    self, stream, partial(self._measure, stream.name), partial(read_stream, stream)
+                )
                 self.entities.append(self._inputs[stream.name].destroy)
         chunks = self.create_subscription(
             JointTrajectory, "action_chunk", self._on_chunk, QoSProfile(depth=1)
@@ -85,21 +87,12 @@ class ExecutorNode(Supervised):
             Diagnostics(self, self._diagnose).destroy,
         ]
 
-    def _measure(self, stream: Stream, sample: Sample[bytes]) -> None:
-        message = deserialize_message(sample.payload, self._inputs[stream.name].message_class)
-        try:
-            values = read_stream(stream, message)
-        except CodecError as error:
-            self._execution.counts["measurements_refused"] += 1
-            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
-            return
-        measured: Sample[Mapping[str, float]] = Sample(
-            stamp_ns=sample.stamp_ns, received_ns=sample.received_ns, payload=values
-        )
-        self._execution.measure(stream.name, measured)
+    def _measure(self, name: str, sample: Sample[Mapping[str, float]]) -> None:
+        self._execution.measure(name, sample)
 
     def activate(self) -> None:
         self._execution = self._new_execution(dry_run=self._execution.dry_run)
+        gc.unfreeze()
         gc.collect()
         gc.freeze()  # what lives now lives on: later collections, and so pauses, stay short
         self._pacing = Pacing(period_ns=self._period_ns, start_ns=time.monotonic_ns())
@@ -116,7 +109,7 @@ class ExecutorNode(Supervised):
     def _brake(self) -> None:
         """Bring the robot to rest within the limits before leaving."""
         self._execution.latch("deactivated")
-        for _ in range(round(2e9 / self._period_ns)):
+        while True:  # at the acceleration limit, which no contract sets to zero
             tick = self._execution.tick(self._now_ns(), time.monotonic_ns())
             if tick.command is None:
                 return

@@ -19,7 +19,7 @@ LATENCIES_KEPT = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One tick's messages, by contract name, still serialised."""
+    """One tick's messages, by contract name; images still serialised."""
 
     stamp_ns: int
     messages: Mapping[str, Any]

@@ -10,6 +10,7 @@ from typing import Any
 from ament_index_python import get_resource
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.serialization import deserialize_message
 
 from vla_core.contract import Camera, Stream
 from vla_core.errors import CodecError
@@ -54,22 +55,28 @@ class LossCounter:
 
 
 class Input:
-    """A subscription to one stream or camera; messages stay serialised.
+    """A subscription to one stream or camera.
 
-    One whose stamp is no time is refused, and counted.
+    A message whose stamp is no time, or that ``read`` refuses, is dropped and counted: another
+    driver may publish other joints on the same topic.
 
     Args:
         node: Its node.
         source: The stream or camera of a contract.
-        on_sample: Called with each message, its header stamp (the time of receipt where the type
-            has no header), and the monotonic time of receipt.
+        on_sample: Called with each sample: its header stamp (the time of receipt where the type
+            has no header), the monotonic time of receipt, and what ``read`` returned.
+        read: Called with each message; None keeps messages serialised.
 
     Raises:
         CodecError: the message type is not installed.
     """
 
     def __init__(
-        self, node: Node, source: Stream | Camera, on_sample: Callable[[Sample[bytes]], None]
+        self,
+        node: Node,
+        source: Stream | Camera,
+        on_sample: Callable[[Sample[Any]], None],
+        read: Callable[[Any], object] | None = None,
     ) -> None:
         self.message_class = message_class(source.type)
         self.losses = LossCounter()
@@ -86,16 +93,26 @@ class Input:
                     if has_header
                     else node.get_clock().now().nanoseconds
                 )
+                payload: object = serialized
+                if read is not None:
+                    payload = read(deserialize_message(serialized, self.message_class))
             except CodecError as error:
                 self.refused += 1
                 node.get_logger().warning(str(error), throttle_duration_sec=1.0)
                 return
-            on_sample(Sample(stamp_ns=stamp_ns, received_ns=received_ns, payload=serialized))
+            on_sample(Sample(stamp_ns=stamp_ns, received_ns=received_ns, payload=payload))
 
-        self._node = node
+        self._node, self._topic = node, source.topic
         self._subscription = node.create_subscription(
             self.message_class, source.topic, receive, qos_profile_sensor_data, raw=True
         )
+
+    @property
+    def lost(self) -> int | str:
+        """Messages lost; numbers of several publishers cannot be told apart."""
+        if self._node.count_publishers(self._topic) > 1:
+            return "unknown: several publishers"
+        return self.losses.lost
 
     def destroy(self) -> None:
         self._node.destroy_subscription(self._subscription)
@@ -105,7 +122,7 @@ def reception(inputs: Mapping[str, Input]) -> dict[str, object]:
     """Messages received, lost and refused by input, for diagnostics."""
     values: dict[str, object] = {}
     for name, source in inputs.items():
-        values |= {f"received/{name}": source.losses.received, f"lost/{name}": source.losses.lost}
+        values |= {f"received/{name}": source.losses.received, f"lost/{name}": source.lost}
         if source.refused:
             values[f"refused/{name}"] = source.refused
     return values

@@ -17,7 +17,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from vla_core.chunk import ActionChunk, encode_chunk
 from vla_core.contract import Camera, Contract, Stream, load_contract
 from vla_core.errors import PolicyError, SampleError
-from vla_core.observation import build_observation
+from vla_core.observation import build_observation, read_stream
 from vla_core.sampling import Sample, StreamBuffer, select
 from vla_core.types import FloatArray
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
@@ -62,16 +62,17 @@ class PolicyNode(Supervised):
             asset_id=str(values["asset_id"]),
         )
         self.entities.append(partial(delattr, self, "_policy"))  # its memory, before another one
-        self._buffers: dict[str, StreamBuffer[bytes]] = {}
+        self._buffers: dict[str, StreamBuffer[Any]] = {}
         self._inputs: dict[str, Input] = {}
         sources: list[Stream | Camera] = [*self._contract.streams, *self._contract.cameras]
         for source in sources:
             kept = IMAGES_KEPT if isinstance(source, Camera) else 64
-            buffer: StreamBuffer[bytes] = StreamBuffer(
+            buffer: StreamBuffer[Any] = StreamBuffer(
                 name=source.name, max_age_s=source.max_age_s, length=kept
             )
             self._buffers[source.name] = buffer
-            self._inputs[source.name] = Input(self, source, buffer.add)
+            read_joints = partial(_checked, source) if isinstance(source, Stream) else None
+            self._inputs[source.name] = Input(self, source, buffer.add, read_joints)
             self.entities.append(self._inputs[source.name].destroy)
         self._chunks = self.create_publisher(JointTrajectory, "action_chunk", QoSProfile(depth=1))
         prompts = self.create_subscription(String, "~/prompt", self._on_prompt, 1)
@@ -101,7 +102,7 @@ class PolicyNode(Supervised):
     def _on_prompt(self, message: String) -> None:
         self.set_parameters([RosParameter("prompt", value=message.data)])
 
-    def _select(self, now_ns: int) -> dict[str, Sample[bytes]]:
+    def _select(self, now_ns: int) -> dict[str, Sample[Any]]:
         return select(self._buffers, now_ns, time.monotonic_ns())
 
     def _watch(self) -> None:
@@ -148,8 +149,10 @@ class PolicyNode(Supervised):
 
     def _infer(self, request: Request) -> FloatArray:
         messages = {
-            name: deserialize_message(serialized, self._inputs[name].message_class)
-            for name, serialized in request.messages.items()
+            name: deserialize_message(payload, self._inputs[name].message_class)
+            if isinstance(payload, bytes)
+            else payload
+            for name, payload in request.messages.items()
         }
         observation = build_observation(
             self._contract, messages, stamp_ns=request.stamp_ns, prompt=request.prompt
@@ -194,6 +197,12 @@ class PolicyNode(Supervised):
             if self._stale is not None:
                 level, message = Level.WARN, f"no observation: {self._stale}"
         return status(self, level, message, values)
+
+
+def _checked(stream: Stream, message: Any) -> Any:
+    """The message, if it holds the stream's joints; raises CodecError otherwise."""
+    read_stream(stream, message)
+    return message
 
 
 def main(args: list[str] | None = None) -> int:

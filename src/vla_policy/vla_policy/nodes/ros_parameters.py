@@ -22,7 +22,7 @@ def declare(node: Node, parameters: Sequence[Parameter]) -> None:
         ParameterError: an unknown name, or a value of another type or out of range.
     """
     known = {parameter.name for parameter in parameters}
-    given: Mapping[str, object] = getattr(node, "_parameter_overrides", {})
+    given: Mapping[str, object] = node._parameter_overrides  # rclpy has no public name for them
     for name in given:
         if name not in known and not name.startswith(_BUILT_IN):
             raise ParameterError(

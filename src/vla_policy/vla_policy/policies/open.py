@@ -58,7 +58,7 @@ def open_policy(
             fix="leave depth cameras out of the contract that the policy runs with",
         )
     if checkpoint == HOLD:
-        return HoldPolicy(robot=robot, horizon=round(contract.policy_rate_hz))
+        return HoldPolicy(robot=robot, horizon=max(2, round(contract.policy_rate_hz)))
     import torch  # after the checks: seconds, and not needed for hold:
 
     from vla_policy.checkpoints import load_checkpoint
