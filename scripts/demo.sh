@@ -3,7 +3,7 @@
 set -eo pipefail
 VLA_DEMO_BEGAN_S=$(date +%s.%N)
 export VLA_DEMO_BEGAN_S
-scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+scripts=$(CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 "$scripts/setup.sh"
 source "$scripts/env.sh"
 exec ros2 run vla_bringup demo "$@"

@@ -1,10 +1,17 @@
 # Source this file in every shell that uses the suite:  source scripts/env.sh
 # It exports what the nodes, ros2 and colcon need, and nothing that the user has already chosen.
 
-_vla_root=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." && pwd)
+if [ -z "${BASH_VERSION:-}" ]; then
+    echo "env.sh: found a shell that is not bash; start bash, and source it there" >&2
+    return 1
+fi
+case $- in *u*) _vla_unset=-u ;; *) _vla_unset=+u ;; esac
+set +u  # colcon's scripts use variables that are not set
+_vla_root=$(CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 if [ ! -f "$_vla_root/.venv/bin/activate" ]; then
     echo "env.sh: no environment in $_vla_root/.venv: run scripts/setup.sh first" >&2
-    unset _vla_root
+    set "$_vla_unset"
+    unset _vla_root _vla_unset
     return 1
 fi
 if [ -n "${ROS_DISTRO:-}" ]; then
@@ -37,4 +44,5 @@ _vla_profile=fastdds_shm_network.xml
 export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_vla_root/config/dds/$_vla_profile}"
 export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$FASTRTPS_DEFAULT_PROFILES_FILE}"
 export MUJOCO_GL="${MUJOCO_GL:-egl}"
-unset _vla_root _vla_profile
+set "$_vla_unset"
+unset _vla_root _vla_profile _vla_unset

@@ -2,7 +2,7 @@
 # Makes the environment of the suite once: Python packages, Debian packages for rendering, underlay, workspace.
 # Run again it checks a stamp and does nothing. Options: --force does everything again, --only-packages builds nothing.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 PYTHON="${PYTHON:-}"
 DEBIAN_PACKAGES=(libegl1 libegl-mesa0 libgl1-mesa-dri libgles2)  # for rendering
@@ -16,6 +16,11 @@ case "${1:-}" in
     ""|--only-packages) ;;
     *) die "found $1; allowed: --force, --only-packages" ;;
 esac
+
+[[ "$PWD" != *[[:space:]]* ]] || die "found the path '$PWD'; allowed: one without spaces, which colcon's scripts cannot take; move the repository"
+mkdir -p .venv
+exec 9> .venv/setup.lock
+flock -n 9 || { say "another set-up is running here; waiting for it"; flock 9; }
 
 find_python() {  # the locked wheels exist for CPython 3.11 to 3.13; a full ROS 2 needs the system's own Python
     local candidates=(python3.11 python3.12 python3.13 python3)
@@ -39,15 +44,16 @@ tree_key() {
 }
 
 install_python_packages() {
-    local ros="${ROS_DISTRO:-pypi}" key; key="$(sha256sum < requirements.lock | cut -d' ' -f1)-$ros"
+    local ros="${ROS_DISTRO:-pypi}" key; key="$(sha256sum < requirements.lock | cut -d' ' -f1)-$PWD-$ros"
     stamp_is python "$key" && return
     [ "$(uname -sm)" = "Linux x86_64" ] || [ -n "${ROS_DISTRO:-}" ] || die "found $(uname -sm); ROS 2 from PyPI exists for Linux x86_64 only; source a full ROS 2 first"
-    if [ -f "$STAMPS/python" ] && [[ "$(cat "$STAMPS/python")" != *-"$ros" ]]; then
-        say "starting anew: this environment was made for another ROS 2 than $ros"
-        rm -rf .venv build install && mkdir .venv
+    if [ -f "$STAMPS/python" ] && [[ "$(cat "$STAMPS/python")" != *-"$PWD-$ros" ]]; then
+        say "starting anew: this environment was made in another place, or for another ROS 2 than $ros"
+        find .venv -mindepth 1 -not -name setup.lock -delete
+        rm -rf build install underlay/build underlay/install
     fi
     local python; python=$(find_python)
-    if [ ! -x .venv/bin/python ]; then
+    if ! .venv/bin/python -m pip --version > /dev/null 2>&1; then  # also after an interrupted set-up
         say "virtual environment .venv with $($python --version)"
         "$python" -m venv ${ROS_DISTRO:+--system-site-packages} .venv
     fi
@@ -65,7 +71,7 @@ pip_install() {  # pip_install BLOCK: one block of the lock
     local lock=.venv/requirements.lock
     sed -n "/^# --- $1 ---/,/^# --- /p" requirements.lock | grep == > "$lock"
     .venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --upgrade -r "$lock" >> .venv/pip.log 2>&1 \
-        || { tail -n 20 .venv/pip.log >&2; die "pip failed; see .venv/pip.log"; }
+        || { tail -n 20 .venv/pip.log >&2; die "pip failed; see .venv/pip.log (is the network, or its proxy, reachable?)"; }
 }
 
 install_debian_packages() {
@@ -93,7 +99,7 @@ build() {  # build NAME FOLDER...: colcon build where something changed
     stamp_is "$name" "$key" && return
     say "building $name"
     mkdir -p log
-    ( set +u; source scripts/env.sh; set -u
+    ( source scripts/env.sh
       [ "$name" = underlay ] && { cd underlay; set -- src; }
       colcon build --base-paths "$@" --event-handlers console_direct- ) > ".venv/build_$name.log" 2>&1 \
         || { tail -n 30 ".venv/build_$name.log" >&2; die "colcon build of $name failed; see .venv/build_$name.log"; }

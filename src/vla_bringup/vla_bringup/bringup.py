@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from difflib import get_close_matches
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -16,9 +19,14 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from vla_bringup.sim.parameters import ALOHA_SIM, FAKE_ROBOT
 from vla_core.contract import load_contract
+from vla_core.errors import ParameterError
 from vla_core.parameters import Parameter
 
 PACKAGE = "vla_bringup"
+ARGUMENTS = (
+    *("checkpoint", "contract", "policy", "prompt", "asset_id"),
+    *("device", "dry_run", "namespace", "sim"),
+)
 SIMULATION = tuple(p for p in ALOHA_SIM if p.name != "contract")
 
 
@@ -43,6 +51,7 @@ def generate(*, contract: str, prompt: str = "") -> LaunchDescription:
             DeclareLaunchArgument(
                 "policy",
                 default_value="pi0",
+                choices=sorted(p.stem for p in (share / "config" / "policies").glob("*.yaml")),
                 description="Parameter file of the nodes, a name in config/policies.",
             ),
             DeclareLaunchArgument("prompt", default_value=prompt, description="Task in words."),
@@ -76,6 +85,7 @@ def generate(*, contract: str, prompt: str = "") -> LaunchDescription:
                 )
                 for p in SIMULATION
             ),
+            OpaqueFunction(function=_refuse_misspelt),
             *_nodes(share),
         ]
     )
@@ -117,6 +127,24 @@ def _nodes(share: Path) -> list[LaunchDescriptionEntity]:
         function=_simulated, condition=IfCondition(LaunchConfiguration("sim"))
     )
     return [simulated, executor, policy]
+
+
+def _refuse_misspelt(context: LaunchContext) -> None:
+    """launch ignores unknown arguments, but ``dryrun:=true`` must not move a robot.
+
+    Raises:
+        ParameterError: an argument is nearly one of ours, which ends the launch.
+    """
+    known = [*ARGUMENTS, *(parameter.name for parameter in SIMULATION)]
+    for name in context.launch_configurations:
+        meant = get_close_matches(name, known, n=1, cutoff=0.75)
+        if meant and name not in known:
+            raise ParameterError(
+                "unknown launch argument",
+                found=name,
+                allowed=", ".join(known),
+                fix=f"did you mean {meant[0]}?",
+            )
 
 
 def _simulated(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -172,9 +200,13 @@ def _policy_ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDe
     """A policy that never came up ends the launch; one that died leaves the executor to hold."""
     if event.returncode in (1, 2) or context.is_shutdown:
         return _required_ended(event, context)
+    given = context.launch_configurations
+    names = ("contract", "checkpoint", "prompt", "asset_id", "device")
+    parameters = " ".join(f"-p {name}:={shlex.quote(json.dumps(given[name]))}" for name in names)
     return [
         LogInfo(
             msg="The policy is gone. The executor brings the robot to rest and latches. To go on:"
-            " start a policy again (ros2 run vla_policy policy_node), then call ~/resume."
+            f" ros2 run vla_policy policy_node --ros-args -p autostart:=true {parameters}"
+            " ; then call ~/resume of the executor."
         )
     ]

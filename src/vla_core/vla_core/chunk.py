@@ -14,7 +14,7 @@ import numpy as np
 from vla_core.errors import ChunkError
 from vla_core.types import FloatArray
 
-MAX_STEPS = 10_000
+MAX_STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

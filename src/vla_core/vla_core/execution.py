@@ -206,11 +206,18 @@ class Execution:
                 found=f"{(newest.stamp_ns - chunk.stamp_ns) / 1e9:.3f} s older",
                 allowed="newer observations only",
             )
-        self._check_start(chunk)
+        self._check_start(chunk, now_ns)
 
-    def _check_start(self, chunk: ActionChunk) -> None:
+    def _check_start(self, chunk: ActionChunk, now_ns: int) -> None:
         samples = [b.as_of(chunk.stamp_ns) for b in self._buffers.values()]
         known = [sample.payload for sample in samples if sample is not None]
+        for buffer, sample in zip(self._buffers.values(), samples, strict=True):
+            if sample is not None and sample.stamp_ns - chunk.stamp_ns > buffer.max_age_ns:
+                raise ChunkError(
+                    "the observation is older than all measured poses",
+                    found=f"{(now_ns - chunk.stamp_ns) / 1e9:.3f} s old",
+                    fix="the policy is too slow, or its clock differs",
+                )
         if len(known) != len(self._buffers):
             raise ChunkError("no measured pose to compare the first action with", found="none")
         offset = np.abs(chunk.actions[0] - self._vector(known))
@@ -220,8 +227,8 @@ class Execution:
             raise ChunkError(
                 "the first action is too far from the measured pose",
                 where=self._names[column],
-                found=f"{offset[column]:.3f}",
-                allowed=f"{self.limits.start_offset[column]:.3f}",
+                found=f"{offset[column]:.3g}",
+                allowed=f"{self.limits.start_offset[column]:.3g}",
                 fix="check joint order, units and statistics of the checkpoint",
             )
 

@@ -183,7 +183,7 @@ def _reachable_share(
 ) -> FloatArray:
     """Largest factor in [0, 1] (A,) that acceleration allows for a whole group; 1 if none."""
     step = limits.acceleration * dt_s
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         one, other = (last_rate - step) / wanted, (last_rate + step) / wanted
     least = np.maximum(_by_group(limits, np.maximum, np.fmin(one, other)), 0.0)
     most = np.minimum(_by_group(limits, np.minimum, np.fmax(one, other)), 1.0)

@@ -14,6 +14,8 @@ MAX_BYTES = 1 << 20
 def read_json_object(path: Path) -> dict[str, Any]:
     """One JSON object; anything else, or more than 1 MiB, is a CheckpointError."""
     try:
+        if not path.is_file():
+            raise ValueError("not a regular file")
         if (size := path.stat().st_size) > MAX_BYTES:
             raise ValueError(f"{size} bytes")
         root = json.loads(path.read_bytes())

@@ -29,7 +29,14 @@ def load_checkpoint(
     Raises:
         CheckpointError: The directory cannot be loaded; the message says why and what to do.
     """
-    path = Path(path)
+    if "://" in str(path):
+        raise CheckpointError(
+            "remote checkpoints are not supported yet",
+            found=path,
+            allowed="a local directory",
+            fix="download it, and give the directory",
+        )
+    path = Path(path).expanduser()
     if dtype not in (torch.float32, torch.bfloat16):
         raise CheckpointError(
             "a model cannot run in this type",

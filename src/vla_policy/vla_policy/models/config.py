@@ -14,6 +14,7 @@ IMAGE_KEYS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
 
 PALIGEMMA_VOCAB_SIZE = 257152
 PROMPT_TOKENS = {False: 48, True: 200}  # by pi05
+LARGEST = {"action_horizon": 1000, "max_token_len": 4096}  # of what one inference holds
 LARGEST_SIZE = 1 << 24  # no width, length or vocabulary comes near it; keeps a hostile file small
 
 
@@ -22,12 +23,14 @@ def _require_sizes(config: object) -> None:
         value = getattr(config, field.name)
         if isinstance(value, bool) or not isinstance(value, int):
             continue
-        if not 0 < value < LARGEST_SIZE:
+        largest = LARGEST.get(field.name, LARGEST_SIZE)
+        smallest = 2 if field.name == "action_horizon" else 1
+        if not smallest <= value <= largest:
             raise CheckpointError(
                 "a model size is out of range",
                 where=f"{type(config).__name__}.{field.name}",
                 found=value,
-                allowed=f"1 to {LARGEST_SIZE - 1}",
+                allowed=f"{smallest} to {largest}",
             )
 
 

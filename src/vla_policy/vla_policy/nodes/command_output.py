@@ -59,6 +59,17 @@ class CommandOutput:
         commanded.header.stamp = now.to_msg()
         self._commanded.publish(commanded)
 
+    def company(self) -> str | None:
+        """Who else commands this robot, or None. Two streams of commands would tear it apart."""
+        for group, _, _ in self._groups:
+            if self._node.count_publishers(group.topic) > 1:
+                infos = self._node.get_publishers_info_by_topic(group.topic)
+                names = sorted(
+                    f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos
+                )
+                return f"more than one publisher on {group.topic}: {', '.join(names)}"
+        return None
+
     def destroy(self) -> None:
         for publisher in (self._commanded, *(publisher for _, _, publisher in self._groups)):
             self._node.destroy_publisher(publisher)

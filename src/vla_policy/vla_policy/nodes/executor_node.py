@@ -10,10 +10,11 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from vla_core.chunk import decode_chunk
+from vla_core.chunk import MAX_STEPS, decode_chunk
 from vla_core.contract import Contract, load_contract
 from vla_core.errors import ChunkError
 from vla_core.execution import Execution, State
@@ -30,6 +31,7 @@ from vla_policy.nodes.node_parameters import EXECUTOR_NODE
 from vla_policy.nodes.realtime import prefer_this_process
 from vla_policy.nodes.ros_parameters import declare, read
 
+MAX_CHUNK_BYTES = 256 * 1024  # judged before a message is read, which a large one delays
 _LEVELS = {State.RUNNING: Level.OK, State.HOLDING: Level.WARN, State.LATCHED: Level.ERROR}
 
 
@@ -74,8 +76,9 @@ class ExecutorNode(Supervised):
                 )
                 self.entities.append(self._inputs[stream.name].destroy)
         chunks = self.create_subscription(
-            JointTrajectory, "action_chunk", self._on_chunk, QoSProfile(depth=1)
+            JointTrajectory, "action_chunk", self._on_chunk, QoSProfile(depth=1), raw=True
         )
+        company = self.create_timer(1.0, self._refuse_company)
         services = [
             self.create_service(Trigger, "~/estop", self._on_estop),
             self.create_service(Trigger, "~/resume", self._on_resume),
@@ -83,6 +86,7 @@ class ExecutorNode(Supervised):
         ]
         self.entities += [
             partial(self.destroy_subscription, chunks),
+            partial(self.destroy_timer, company),
             *(partial(self.destroy_service, service) for service in services),
             Diagnostics(self, self._diagnose).destroy,
         ]
@@ -141,10 +145,26 @@ class ExecutorNode(Supervised):
             self.get_logger().info(f"state={state.value}")
         else:
             self.get_logger().warning(f"state={state.value} cause={cause}")
-        self._status.publish(status(self, _LEVELS[state], state.value, {"cause": cause}))
+        dry = self._execution.dry_run
+        self._status.publish(
+            status(self, _LEVELS[state], state.value, {"cause": cause, "dry_run": dry})
+        )
 
-    def _on_chunk(self, message: JointTrajectory) -> None:
+    def _refuse_company(self) -> None:
+        company = self._output.company()
+        if company is not None and self.due_ns is not None:
+            self._execution.latch(company)
+
+    def _on_chunk(self, serialized: bytes) -> None:
+        self._refuse_company()
         try:
+            if len(serialized) > MAX_CHUNK_BYTES:
+                raise ChunkError(
+                    "the message is too large",
+                    found=f"{len(serialized)} bytes",
+                    allowed=f"{MAX_CHUNK_BYTES} bytes, {MAX_STEPS} actions",
+                )
+            message = deserialize_message(serialized, JointTrajectory)
             chunk = decode_chunk(message, self._contract.action_names)
         except ChunkError as error:
             self._execution.counts.update(("chunks_received", "chunks_refused"))

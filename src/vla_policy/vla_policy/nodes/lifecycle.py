@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 import traceback
@@ -114,7 +115,6 @@ def run(make_node: Callable[[], Supervised], args: list[str] | None) -> int:
     except RuntimeError as error:  # of rcl, for arguments that it cannot parse
         print(f"cannot start: {error}", file=sys.stderr, flush=True)
         return 2
-    stop = StopSignals()
     try:
         node = make_node()
     except VlaError as error:
@@ -124,16 +124,20 @@ def run(make_node: Callable[[], Supervised], args: list[str] | None) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
+        # Until the node works, a signal ends it at once: loading a model can take long.
         if node.get_parameter(AUTOSTART.name).value and not _bring_up(node):
             return 1
+        stop = StopSignals()
         while not stop.requested:
             try:
                 _spin(node, executor)
             except Exception as error:  # of a callback: the node counts it and changes its state
                 traceback.print_exc()
                 node.on_internal_error(error)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     finally:
-        stop.ignore()
+        StopSignals.ignore()
         with suppress(RuntimeError):  # of rclpy, when the node has been shut down already
             node.trigger_shutdown()
         executor.shutdown()

@@ -37,6 +37,9 @@ def message_class(type_name: str) -> Any:
         ) from error
 
 
+MAX_STREAM_BYTES = 64 * 1024
+
+
 class LossCounter:
     """Counts the messages of one publisher that never arrived, by the gaps in their numbers."""
 
@@ -52,6 +55,17 @@ class LossCounter:
             self.lost += number - self._last - 1
         self._last = number
         self.received += 1
+
+
+def _require_small(serialized: bytes, topic: str) -> None:
+    """Joints need little; a large message would hold up the loop while it is read."""
+    if len(serialized) > MAX_STREAM_BYTES:
+        raise CodecError(
+            "the message is too large",
+            where=topic,
+            found=f"{len(serialized)} bytes",
+            allowed=f"{MAX_STREAM_BYTES} bytes",
+        )
 
 
 class Input:
@@ -95,6 +109,7 @@ class Input:
                 )
                 payload: object = serialized
                 if read is not None:
+                    _require_small(serialized, source.topic)
                     payload = read(deserialize_message(serialized, self.message_class))
             except CodecError as error:
                 self.refused += 1

@@ -16,7 +16,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from vla_core.chunk import ActionChunk, encode_chunk
 from vla_core.contract import Camera, Contract, Stream, load_contract
-from vla_core.errors import PolicyError, SampleError
+from vla_core.errors import CodecError, PolicyError, SampleError
 from vla_core.observation import build_observation, read_stream
 from vla_core.sampling import Sample, StreamBuffer, select
 from vla_core.types import FloatArray
@@ -174,6 +174,9 @@ class PolicyNode(Supervised):
         self._last_error = ""
 
     def _on_error(self, error: Exception) -> None:
+        if isinstance(error, CodecError):  # a camera that no longer sends what the contract says
+            self._counts["unreadable"] += 1
+            self._withdraw()
         self._last_error = f"{type(error).__name__}: {error}"
         self.get_logger().error(f"inference failed: {self._last_error}", throttle_duration_sec=1.0)
 

@@ -1,17 +1,19 @@
-"""SIGINT and SIGTERM as a request to leave in order."""
+"""SIGINT, SIGTERM and SIGHUP (a closed terminal) as a request to leave in order."""
 
 from __future__ import annotations
 
 import signal
 from types import FrameType
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class StopSignals:
-    """Takes both signals; rclpy's own handlers, which end publishing at once, must be off."""
+    """Takes the signals; rclpy's own handlers, which end publishing at once, must be off."""
 
     def __init__(self) -> None:
         self.requested = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, self._request)
 
     def _request(self, _signal: int, _frame: FrameType | None) -> None:
@@ -20,5 +22,5 @@ class StopSignals:
     @staticmethod
     def ignore() -> None:
         """Ignore further ones: the process is on its way out, and its exit code should say so."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, signal.SIG_IGN)

@@ -62,6 +62,8 @@ class PaligemmaTokenizer:
     def __init__(self, path: Path, max_len: int) -> None:
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
+            if not self._pieces.vocab_size():
+                raise RuntimeError("it is empty")
         except (OSError, RuntimeError) as error:
             raise CheckpointError(
                 "the tokenizer cannot be read",

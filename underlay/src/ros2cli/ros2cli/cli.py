@@ -55,7 +55,9 @@ def _run(args: argparse.Namespace) -> int | str:
         return int(args.main(args))
     except KeyboardInterrupt:
         return signal.SIGINT
-    except RuntimeError as error:
+    except BrokenPipeError:
+        raise
+    except (RuntimeError, OSError) as error:
         return str(error)
 
 
