@@ -164,6 +164,11 @@ class Demo:
             f"  film {self._out}/demo.mp4   figures {self._out}/summary.json"
             f"   log {self._out}/launch.log"
         )
+        if summary["latches"]:
+            print(
+                "  The executor LATCHED, as it must when cameras or joints come too late: this"
+                " machine was too busy for the simulation. Close other programs, and run it again."
+            )
         print(
             "  The weights are random: the arms move a little and do no task."
             " A trained checkpoint comes with training."
