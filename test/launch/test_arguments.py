@@ -31,6 +31,19 @@ def test_every_argument_is_described(system: System, file: str) -> None:
         assert "No description given" not in description
 
 
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [({"dryrun": "true"}, "did you mean dry_run?"), ({"policy": "p"}, "pi05")],
+)
+def test_a_misspelt_argument_ends_the_launch(
+    system: System, argument: dict[str, str], said: str
+) -> None:
+    launch = system.launch("ur5.launch.py", **HOLD, **argument)
+    assert launch.wait() != 0
+    assert said in launch.output
+    assert not system.commanded.messages
+
+
 def test_a_missing_checkpoint_argument_is_named(system: System) -> None:
     launch = system.launch("ur5.launch.py", sim="true")
     assert launch.wait() != 0

@@ -49,7 +49,7 @@ def test_P6_the_death_of_the_policy_is_told_with_what_to_do(
     system: System, launch: Process
 ) -> None:
     os.kill(launch.child(POLICY), signal.SIGKILL)
-    system.wait_output(launch, "The policy died.")
+    system.wait_output(launch, "The policy is gone.")
     assert "~/resume" in launch.output
     system.wait_state("LATCHED")
     assert launch.is_running()

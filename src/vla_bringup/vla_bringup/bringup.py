@@ -142,7 +142,7 @@ def _refuse_misspelt(context: LaunchContext) -> None:
             raise ParameterError(
                 "unknown launch argument",
                 found=name,
-                allowed=", ".join(known),
+                allowed="what --show-args lists",
                 fix=f"did you mean {meant[0]}?",
             )
 
