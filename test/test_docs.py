@@ -39,6 +39,13 @@ def test_named_files_exist(page: Path) -> None:
         load_contract(ROOT / name)
 
 
+def test_the_readme_names_all_parameters() -> None:
+    text = (ROOT / "README.md").read_text()
+    tables = (ROOT / "docs" / "parameters.md").read_text()
+    for name in re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE):
+        assert f"`{name}`" in text, name
+
+
 def test_nothing_names_the_machine_it_was_written_on() -> None:
     pattern = re.compile(r"(?<![\w./-])/(?:root|home/[a-z]+)/")
     for page in PAGES:
