@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,9 +64,9 @@ class RobotInterface(Node):
             self._add_stream(stream)
         self.get_logger().info(f"ready robot={self.contract.robot} contract={self.contract.file}")
 
+    @abstractmethod
     def make_robot(self) -> SimulatedRobot:
         """Build what is simulated, from the contract and the parameters' values."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Stop the cameras and leave the graph."""
