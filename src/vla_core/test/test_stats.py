@@ -39,6 +39,15 @@ def test_quantiles_may_be_null(tmp_path: Path) -> None:
     assert stats["state"].q99 is None
 
 
+def test_bounds_that_only_lerobot_knows_survive_a_round_trip(tmp_path: Path) -> None:
+    more = {"min": [-3.0, -4.0], "max": [3.0, 4.0], "q10": [-0.5, -1.0], "q90": [0.5, 1.0]}
+    first = load_norm_stats(write(tmp_path / "n.json", GOOD | more))
+    save_norm_stats(tmp_path / "again.json", first)
+    entry = load_norm_stats(tmp_path / "again.json")["state"]
+    for field, values in (GOOD | more).items():
+        np.testing.assert_array_equal(getattr(entry, field), values)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -47,8 +56,11 @@ def test_quantiles_may_be_null(tmp_path: Path) -> None:
         ({"mean": [0, 10**400]}, "not finite"),
         ({"std": [1.0, -1e-9]}, "negative"),
         ({"mean": [0.0]}, "length"),
-        ({"q99": None}, "only one of the two quantiles"),
+        ({"q99": None}, "only one of two bounds"),
         ({"q99": [1.0, -3.0]}, "q99 lies below q01"),
+        ({"min": [0.0, 0.0]}, "only one of two bounds"),
+        ({"min": [0.0, 0.0], "max": [1.0, -1.0]}, "max lies below min"),
+        ({"q10": [0.0, 0.0], "q90": [1.0]}, "length"),
         ({"mean": ["0", 1.0]}, "list of numbers"),
         ({"mean": [True, 1.0]}, "list of numbers"),
         ({"std": None}, "list of numbers"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from vla_core.errors import CheckpointError
 Vector = npt.NDArray[np.float64]
 
 MAX_FILE_BYTES = 16 * 2**20
+_NEEDED = ("mean", "std")
+_BOUNDS = (("q01", "q99"), ("min", "max"), ("q10", "q90"))
+_ALWAYS_WRITTEN = ("mean", "std", "q01", "q99")  # openpi's file, null where there are none
 _FIX = "write the file with save_norm_stats, or take it from the checkpoint that was trained"
 
 
@@ -24,22 +27,26 @@ _FIX = "write the file with save_norm_stats, or take it from the checkpoint that
 class NormStats:
     """Statistics of one quantity, each (D,) float64 in the units of that quantity.
 
-    D may be larger than the robot's dimensions (padded statistics) or smaller.
+    D may be larger than the robot's dimensions (padded statistics) or smaller. openpi knows the
+    first four; LeRobot's datasets have them all.
     """
 
     mean: Vector
     std: Vector
     q01: Vector | None = None
     q99: Vector | None = None
+    min: Vector | None = None
+    max: Vector | None = None
+    q10: Vector | None = None
+    q90: Vector | None = None
 
     def cut(self, dims: int) -> NormStats:
         """The first dimensions alone."""
-        return NormStats(
-            mean=self.mean[:dims],
-            std=self.std[:dims],
-            q01=None if self.q01 is None else self.q01[:dims],
-            q99=None if self.q99 is None else self.q99[:dims],
-        )
+        return NormStats(**{name: vector[:dims] for name, vector in self._vectors()})
+
+    def _vectors(self) -> list[tuple[str, Vector]]:
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return [(name, vector) for name, vector in named if vector is not None]
 
 
 def load_norm_stats(path: Path) -> dict[str, NormStats]:
@@ -78,8 +85,9 @@ def save_norm_stats(path: Path, stats: Mapping[str, NormStats]) -> None:
     """Write statistics as openpi does; the file appears whole or not at all."""
     entries = {
         name: {
-            field: None if (vector := getattr(entry, field)) is None else vector.tolist()
-            for field in ("mean", "std", "q01", "q99")
+            field.name: None if vector is None else vector.tolist()
+            for field in fields(entry)
+            if (vector := getattr(entry, field.name)) is not None or field.name in _ALWAYS_WRITTEN
         }
         for name, entry in stats.items()
     }
@@ -97,21 +105,25 @@ def _read_entry(entry: object, where: str) -> NormStats:
         raise _bad(
             "statistics are not a mapping", where, type(entry).__name__, "mean, std, q01, q99"
         )
-    mean, std = (_read_vector(entry.get(field), f"{where}.{field}") for field in ("mean", "std"))
-    q01, q99 = (
-        None if entry.get(field) is None else _read_vector(entry[field], f"{where}.{field}")
-        for field in ("q01", "q99")
-    )
-    lengths = {vector.size for vector in (mean, std, q01, q99) if vector is not None}
+    vectors = {
+        field.name: _read_vector(entry.get(field.name), f"{where}.{field.name}")
+        for field in fields(NormStats)
+        if field.name in _NEEDED or entry.get(field.name) is not None
+    }
+    lengths = {vector.size for vector in vectors.values()}
     if len(lengths) != 1:
         raise _bad("statistics differ in length", where, sorted(lengths), "one length")
-    if (std < 0).any():
-        raise _bad("a standard deviation is negative", where, std.min(), ">= 0")
-    if (q01 is None) != (q99 is None):
-        raise _bad("only one of the two quantiles is given", where, "q01 or q99", "both or none")
-    if q01 is not None and q99 is not None and (q99 < q01).any():
-        raise _bad("q99 lies below q01", where, (q99 - q01).min(), "q99 >= q01")
-    return NormStats(mean=mean, std=std, q01=q01, q99=q99)
+    if (vectors["std"] < 0).any():
+        raise _bad("a standard deviation is negative", where, vectors["std"].min(), ">= 0")
+    for low, high in _BOUNDS:
+        if (low in vectors) != (high in vectors):
+            raise _bad(
+                "only one of two bounds is given", where, f"{low} or {high}", "both or none"
+            )
+        if low in vectors and (vectors[high] < vectors[low]).any():
+            found = (vectors[high] - vectors[low]).min()
+            raise _bad(f"{high} lies below {low}", where, found, f"{high} >= {low}")
+    return NormStats(**vectors)
 
 
 def _read_vector(values: object, where: str) -> Vector:

@@ -12,7 +12,6 @@ Shape letters: S state dims, H horizon, A action dims, L prompt length in tokens
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -20,25 +19,22 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vla_core.errors import CheckpointError, PolicyError
+from vla_core.errors import PolicyError
 from vla_core.images import resize_with_pad
+from vla_core.scaling import (
+    MIN_SPAN,
+    OPENPI_EPSILON,
+    check_statistics,
+    low_and_span,
+    normalize,
+    unnormalize,
+)
+from vla_core.scaling import Formula as Formula
+from vla_core.scaling import Scaling as Scaling
 from vla_core.stats import NormStats
 
 Data: TypeAlias = dict[str, Any]
 Array: TypeAlias = npt.NDArray[Any]
-
-EPSILON = 1e-6
-"""Added to each span, as openpi does; a checkpoint's numbers depend on it."""
-
-MIN_SPAN = 1e-4
-"""Smallest believable span of a dimension in its own unit (rad, m, or a share of the stroke).
-
-A dimension that stood still in the training data has a span of about 0, and a deviation of
-0.01 rad would reach the model as 1e4. Such a span is raised to this value, which makes that 1e2,
-with a warning. Any wider span is used as it is, bit for bit.
-"""
-
-_log = logging.getLogger(__name__)
 
 
 class Transform(Protocol):
@@ -79,107 +75,78 @@ def bool_mask(*runs: int) -> tuple[bool, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalize:
-    """Scale each quantity that has statistics; statistics longer than the quantity are cut.
-
-    z-score: `(x - mean) / (std + 1e-6)`.
-    quantile: `(x - q01) / (q99 - q01 + 1e-6) * 2 - 1`, not clipped.
+    """Scale each quantity; statistics longer than the quantity are cut.
 
     Args:
         stats: Statistics by key.
-        quantiles: Use the quantiles (pi0.5, FAST) instead of mean and deviation (pi0).
-        strict: Refuse data that lacks a key of the statistics.
-        min_span: See `MIN_SPAN`; 0 is openpi's plain formula.
+        scaling: What is done with each key; other keys pass.
+        formula: Whose arithmetic; see `Formula`.
+        strict: Refuse data that lacks a key of `scaling`.
+        min_span: See `MIN_SPAN`; 0 is the plain formula.
 
-    Source: openpi, src/openpi/transforms.py.
+    Raises:
+        CheckpointError: At construction, where statistics that a scaling needs are missing.
     """
 
     stats: Mapping[str, NormStats]
-    quantiles: bool
+    scaling: Mapping[str, Scaling]
+    formula: Formula
     strict: bool = False
     min_span: float = MIN_SPAN
 
     def __post_init__(self) -> None:
-        _check_quantiles(self.stats, self.quantiles)
+        check_statistics(self.stats, self.scaling)
 
     def __call__(self, data: Mapping[str, Any], /) -> Data:
-        _check_keys(self.stats, data, self.strict)
-        return {**data, **{k: self._scale(k, data[k]) for k in self.stats if k in data}}
+        keys = _scaled_keys(self.scaling, data, self.strict)
+        return {**data, **{key: self._scale(key, data[key]) for key in keys}}
 
     def _scale(self, key: str, x: Array) -> Array:
-        low, span = _low_and_span(key, self.stats[key], x.shape[-1], self.quantiles, self.min_span)
-        scaled = (x - low) / (span + EPSILON)
-        return scaled * 2.0 - 1.0 if self.quantiles else scaled
+        scaling = self.scaling[key]
+        low, span = low_and_span(key, self.stats[key].cut(x.shape[-1]), scaling, self.min_span)
+        return normalize(x, low, span, scaling, self.formula)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unnormalize:
     """Inverse of `Normalize`; dimensions beyond the statistics pass.
 
-    Every key of the statistics must be in the data. Arguments as `Normalize`.
+    Every key of `scaling` must be in the data. Arguments as `Normalize`.
     """
 
     stats: Mapping[str, NormStats]
-    quantiles: bool
+    scaling: Mapping[str, Scaling]
+    formula: Formula
     min_span: float = MIN_SPAN
 
     def __post_init__(self) -> None:
-        _check_quantiles(self.stats, self.quantiles)
+        check_statistics(self.stats, self.scaling)
 
     def __call__(self, data: Mapping[str, Any], /) -> Data:
-        _check_keys(self.stats, data, strict=True)
-        return {**data, **{k: self._scale(k, data[k]) for k in self.stats}}
+        keys = _scaled_keys(self.scaling, data, strict=True)
+        return {**data, **{key: self._scale(key, data[key]) for key in keys}}
 
     def _scale(self, key: str, x: Array) -> Array:
-        low, span = _low_and_span(key, self.stats[key], x.shape[-1], self.quantiles, self.min_span)
+        scaling = self.scaling[key]
+        low, span = low_and_span(key, self.stats[key].cut(x.shape[-1]), scaling, self.min_span)
         head, tail = x[..., : low.size], x[..., low.size :]
-        if self.quantiles:
-            return np.concatenate([(head + 1.0) / 2.0 * (span + EPSILON) + low, tail], axis=-1)
-        # openpi pads the deviation with 1 and adds epsilon to that too.
-        tail = tail.astype(np.float64) * (1.0 + EPSILON)  # numpy 1 would stay in float32
-        return np.concatenate([head * (span + EPSILON) + low, tail], axis=-1)
+        if scaling is Scaling.Z_SCORE and self.formula is Formula.OPENPI:
+            # openpi pads the deviation with 1 and adds epsilon to that too.
+            tail = tail.astype(np.float64) * (1.0 + OPENPI_EPSILON)  # 1 would stay in float32
+        back = unnormalize(head, low, span, scaling, self.formula)
+        return np.concatenate([back, tail], axis=-1)
 
 
-def _low_and_span(
-    key: str, stats: NormStats, dims: int, quantiles: bool, min_span: float
-) -> tuple[Array, Array]:
-    """Offset and span of the first `dims` dimensions, with the floor under the span."""
-    if quantiles and stats.q01 is not None and stats.q99 is not None:
-        low, span = stats.q01[:dims], stats.q99[:dims] - stats.q01[:dims]
-    else:
-        low, span = stats.mean[:dims], stats.std[:dims]
-    narrow = np.abs(span) < min_span
-    if narrow.any():
-        _warn_narrow(key, tuple(np.flatnonzero(narrow).tolist()), min_span)
-        span = np.where(narrow, min_span, span)
-    return low, span
-
-
-@functools.lru_cache(maxsize=64)  # once per set of dimensions, not once per inference
-def _warn_narrow(key: str, dims: tuple[int, ...], min_span: float) -> None:
-    names = ",".join(f"{key}[{dim}]" for dim in dims)
-    _log.warning(
-        "norm_stats=narrow dims=%s raised_to=%g reason=stood_still_in_training", names, min_span
-    )
-
-
-def _check_quantiles(stats: Mapping[str, NormStats], quantiles: bool) -> None:
-    missing = [key for key, entry in stats.items() if entry.q01 is None or entry.q99 is None]
-    if quantiles and missing:
-        raise CheckpointError(
-            "this model needs quantiles and the statistics have none",
-            where="norm_stats.json",
-            found=f"no q01 or q99 for {', '.join(missing)}",
-            allowed="q01 and q99 for each quantity",
-            fix="compute the statistics again",
-        )
-
-
-def _check_keys(stats: Mapping[str, NormStats], data: Mapping[str, Any], strict: bool) -> None:
-    missing = [key for key in stats if key not in data]
-    if strict and missing:
+def _scaled_keys(
+    scaling: Mapping[str, Scaling], data: Mapping[str, Any], strict: bool
+) -> tuple[str, ...]:
+    """Keys of the data that are scaled."""
+    keys = tuple(key for key, kind in scaling.items() if kind is not Scaling.IDENTITY)
+    if strict and not set(keys) <= set(data):
         raise PolicyError(
-            "data lacks quantities of the statistics", found=list(data), allowed=list(stats)
+            "data lacks quantities of the statistics", found=list(data), allowed=keys
         )
+    return tuple(key for key in keys if key in data)
 
 
 @dataclass(frozen=True, slots=True)

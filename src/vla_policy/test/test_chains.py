@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vla_policy.checkpoints.loaded import CheckpointFormat
 
 from vla_core.errors import CheckpointError, PolicyError, VlaError
 from vla_core.stats import NormStats
@@ -17,7 +18,6 @@ from vla_core.transforms import AbsoluteActions, DeltaActions, Group, apply
 from vla_core.types import Observation
 from vla_policy import robots
 from vla_policy.checkpoints import LoadedCheckpoint
-from vla_policy.checkpoints.loaded import CheckpointFormat
 from vla_policy.models.config import Pi0Config, SiglipConfig
 from vla_policy.models.random_init import random_pi0
 from vla_policy.policies import Policy
@@ -230,7 +230,7 @@ def refusals() -> list[Any]:
         pytest.param(
             "ur5",
             {"pi05": True, "norm_stats": {"ur5e": stats_for(ur5_robot, q01=None, q99=None)}},
-            "needs quantiles",
+            "lack what this model is scaled by",
             id="no quantiles",
         ),
     ]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vla_core.errors import CheckpointError
-from vla_core.transforms import Unnormalize, apply
+from vla_core.transforms import Formula, Scaling, Unnormalize, apply
 from vla_policy import robots
 from vla_policy.checkpoints import load_checkpoint
 from vla_policy.cli.make_random_checkpoint import REST, main, rest_stats
@@ -104,7 +104,9 @@ def test_a_normalised_zero_holds_the_resting_pose(robot: str, quantiles: bool) -
         "state": np.zeros(adapter.state_dim),
         "actions": np.zeros((2, adapter.action_dim)),
     }
-    outputs = [Unnormalize(stats=stats, quantiles=quantiles), *adapter.transforms().outputs]
+    scaling = dict.fromkeys(stats, Scaling.QUANTILES if quantiles else Scaling.Z_SCORE)
+    unnormalize = Unnormalize(stats=stats, scaling=scaling, formula=Formula.OPENPI)
+    outputs = [unnormalize, *adapter.transforms().outputs]
     actions = apply(outputs, held)["actions"]
     np.testing.assert_allclose(actions, [rest.action] * 2, atol=1e-5)
 

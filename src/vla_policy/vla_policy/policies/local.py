@@ -15,12 +15,14 @@ from vla_core.errors import CheckpointError, PolicyError
 from vla_core.stats import NormStats
 from vla_core.transforms import (
     Data,
+    Formula,
     Group,
     InjectDefaultPrompt,
     Normalize,
     PadStatesAndActions,
     PromptTokenizer,
     ResizeImages,
+    Scaling,
     Tokenize,
     Unnormalize,
     apply,
@@ -158,16 +160,18 @@ def assemble(
     Source: openpi, src/openpi/policies/policy_config.py and src/openpi/training/config.py.
     """
     side = config.siglip.image_size
+    kind = Scaling.QUANTILES if config.pi05 else Scaling.Z_SCORE
+    scaling = {"state": kind, "actions": kind}
     prompt = [InjectDefaultPrompt(default_prompt)] if default_prompt.strip() else []
     return robot.push(
         inputs=[
-            Normalize(stats=stats, quantiles=config.pi05),
+            Normalize(stats=stats, scaling=scaling, formula=Formula.OPENPI),
             *prompt,
             ResizeImages(height=side, width=side),
             Tokenize(tokenizer=tokenizer, discrete_state=config.pi05),
             PadStatesAndActions(config.action_dim),
         ],
-        outputs=[Unnormalize(stats=stats, quantiles=config.pi05)],
+        outputs=[Unnormalize(stats=stats, scaling=scaling, formula=Formula.OPENPI)],
     )
 
 
