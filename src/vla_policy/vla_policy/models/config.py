@@ -160,7 +160,7 @@ class Pi0Config:
         return "pi05" if self.pi05 else "pi0"
 
     @property
-    def state_in_prompt(self) -> bool:
+    def reads_state_as_text(self) -> bool:
         """Whether the model reads the state as text."""
         return self.pi05 if self.discrete_state_input is None else self.discrete_state_input
 
@@ -222,7 +222,7 @@ class Pi0FastConfig:
         return "pi0_fast"
 
     @property
-    def state_in_prompt(self) -> bool:
+    def reads_state_as_text(self) -> bool:
         """Whether the model reads the state as text; here always."""
         return True
 
