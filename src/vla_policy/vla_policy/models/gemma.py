@@ -133,6 +133,37 @@ class PrefixCache:
     values: tuple[Tensor, ...]
     valid_BP: Tensor
 
+    def join(self, index: int, k_BGQK: Tensor, v_BGQK: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of one layer with the new ones behind them."""
+        return (
+            torch.cat((self.keys[index], k_BGQK), dim=2),
+            torch.cat((self.values[index], v_BGQK), dim=2),
+        )
+
+
+class GrowingCache:
+    """Room for the keys and values of ``size`` tokens; what a run computes is appended.
+
+    ``length`` is how many tokens it holds.
+    """
+
+    def __init__(self, expert: Gemma, *, batch: int, size: int) -> None:
+        config, weight = expert.config, expert.layers[0].self_attn.k_proj.weight
+        self._buffer = weight.new_empty(
+            config.depth, 2, batch, config.num_kv_heads, size, config.head_dim
+        )
+        self.length = 0
+
+    def join(self, index: int, k_BGQK: Tensor, v_BGQK: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of one layer with the new ones behind them; the last layer is last."""
+        end = self.length + k_BGQK.shape[2]
+        keys, values = self._buffer[index]
+        keys[:, :, self.length : end] = k_BGQK
+        values[:, :, self.length : end] = v_BGQK
+        if index + 1 == len(self._buffer):
+            self.length = end
+        return keys[:, :, :end], values[:, :, :end]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Projected:
@@ -202,15 +233,15 @@ def run_experts(
     *,
     positions_BQ: Tensor,
     mask_B1QS: Tensor,
-    cache: PrefixCache | None = None,
+    cache: PrefixCache | GrowingCache | None = None,
 ) -> list[Tensor]:
-    """Runs all layers of all streams jointly, after the cached prefix if there is one.
+    """Runs all layers of all streams jointly, after the cached tokens if there are any.
 
     Args:
         streams: One per expert, in the order of the joint sequence.
         positions_BQ: Position of each token of the joint sequence.
         mask_B1QS: True where a query may see a key; keys are the cached, then the streams'.
-        cache: Keys and values to look back at; left as it is.
+        cache: Keys and values to look back at; only a growing one takes up the new ones.
 
     Returns:
         The final-normed tokens (B, L, D) of each stream.
@@ -222,8 +253,7 @@ def run_experts(
         projected = _project(streams, index, rotation)
         k, v = projected.k_BGQK, projected.v_BGQK
         if cache is not None:
-            k = torch.cat((cache.keys[index], k), dim=2)
-            v = torch.cat((cache.values[index], v), dim=2)
+            k, v = cache.join(index, k, v)
         mixed_BQD = attend(projected.q_BNQK, k, v, mask_B1QS)
         streams = _finish(streams, index, mixed_BQD, projected.gates)
     return [stream.expert.norm(stream.x_BLD, stream.cond_BC)[0] for stream in streams]

@@ -18,29 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vla_policy.models.config import IMAGE_KEYS, Pi0Config
+from vla_policy.models.config import Pi0Config
 from vla_policy.models.gemma import Gemma, PrefixCache, Stream, fill_cache, run_experts
 from vla_policy.models.inputs import ModelInputs
-from vla_policy.models.siglip import Projector, VisionTower
+from vla_policy.models.paligemma import Paligemma, PaligemmaBody, parameter_dtype
 
 MIN_PERIOD, MAX_PERIOD = 4e-3, 4.0
-
-#: Parameters under ``paligemma_with_expert`` that stay float32 when the model is bfloat16.
-#: Source: openpi src/openpi/models_pytorch/gemma_pytorch.py.
-FLOAT32_PARTS = (
-    "vision_model.embeddings.",
-    "input_layernorm",
-    "post_attention_layernorm",
-    "model.norm.",  # of both experts
-)
-
-
-def parameter_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
-    """The type in which a model of type ``dtype`` keeps the parameter ``name``."""
-    narrow = name.startswith("paligemma_with_expert.") and not any(
-        p in name for p in FLOAT32_PARTS
-    )
-    return dtype if narrow else torch.float32
 
 
 def embed_time(time_B: Tensor, width: int) -> Tensor:
@@ -54,21 +37,7 @@ def embed_time(time_B: Tensor, width: int) -> Tensor:
     return torch.cat((angle.sin(), angle.cos()), dim=-1).to(torch.float32)
 
 
-class _PaligemmaBody(nn.Module):
-    def __init__(self, config: Pi0Config) -> None:
-        super().__init__()
-        self.vision_tower = VisionTower(config.siglip)
-        self.multi_modal_projector = Projector(config.siglip, config.paligemma.width)
-        self.language_model = Gemma(config.paligemma, vocab_size=config.vocab_size, adaptive=False)
-
-
-class _Paligemma(nn.Module):  # a level of names, like the next two
-    def __init__(self, config: Pi0Config) -> None:
-        super().__init__()
-        self.model = _PaligemmaBody(config)
-
-
-class _ActionExpert(nn.Module):
+class _ActionExpert(nn.Module):  # a level of names, like the next one
     def __init__(self, config: Pi0Config) -> None:
         super().__init__()
         self.model = Gemma(config.action_expert, vocab_size=None, adaptive=config.pi05)
@@ -77,7 +46,7 @@ class _ActionExpert(nn.Module):
 class _PaligemmaWithExpert(nn.Module):
     def __init__(self, config: Pi0Config) -> None:
         super().__init__()
-        self.paligemma = _Paligemma(config)
+        self.paligemma = Paligemma(config)
         self.gemma_expert = _ActionExpert(config)
 
 
@@ -100,7 +69,7 @@ class Pi0(nn.Module):
             self.action_time_mlp_out = nn.Linear(width, width)
 
     @property
-    def _paligemma(self) -> _PaligemmaBody:
+    def _paligemma(self) -> PaligemmaBody:
         return self.paligemma_with_expert.paligemma.model
 
     @property
@@ -123,24 +92,9 @@ class Pi0(nn.Module):
         return self
 
     def embed_prefix(self, inputs: ModelInputs) -> tuple[Tensor, Tensor]:
-        """Cameras in the order of ``IMAGE_KEYS``, then the prompt.
-
-        Returns:
-            Tokens (B, P, W), and (B, P) bool, True where they are valid.
-        """
+        """Images and prompt: tokens (B, P, W), and (B, P) bool, True where they are valid."""
         inputs.check(self.config)
-        body, batch = self._paligemma, inputs.tokens.shape[0]
-        parts: list[Tensor] = []
-        masks: list[Tensor] = []
-        names = [name for name in IMAGE_KEYS if name in inputs.images]
-        if names:  # one pass for all cameras
-            images = torch.cat([inputs.images[name] for name in names])
-            tokens = body.multi_modal_projector(body.vision_tower(images))
-            parts.extend(tokens.split(batch))
-            masks.extend(inputs.image_masks[n][:, None].expand(parts[0].shape[:2]) for n in names)
-        parts.append(body.language_model.embed(inputs.tokens))
-        masks.append(inputs.token_mask)
-        return torch.cat(parts, dim=1), torch.cat(masks, dim=1)
+        return self._paligemma.embed(inputs, self.config.image_keys)
 
     def embed_suffix(
         self, state_BA: Tensor, noisy_BHA: Tensor, time_B: Tensor

@@ -1,4 +1,4 @@
-"""Prompts to the ids of PaliGemma's SentencePiece model, in the formats of pi0 and pi0.5.
+"""Prompts to the ids of PaliGemma's SentencePiece model.
 
 Shape letters: L prompt length of the model in tokens, S state dims of the robot.
 """
@@ -14,10 +14,11 @@ import numpy.typing as npt
 import sentencepiece
 
 from vla_core.errors import CheckpointError
+from vla_policy.tokenizers.prompts import FloatArray, PromptFormat, prompt_texts
 
 FILE_NAME = "tokenizer.model"
 ENVIRONMENT_VARIABLE = "VLA_TOKENIZER"
-_EDGES = np.linspace(-1, 1, 257)[:-1]  # 256 bins over the normalised range
+MAX_BYTES = 64 << 20  # PaliGemma's has 4 MB
 _FIX = (
     "download gs://big_vision/paligemma_tokenizer.model and copy it into the checkpoint as"
     f" {FILE_NAME}, or set {ENVIRONMENT_VARIABLE} to its path"
@@ -52,6 +53,8 @@ class PaligemmaTokenizer:
     Args:
         path: SentencePiece model.
         max_len: L of the model; shorter prompts are padded with id 0, longer ones cut.
+        prompt_format: None: pi0.5's where a state is given, else pi0's.
+        state_dims: See `prompt_texts`.
 
     Raises:
         CheckpointError: The file is not a SentencePiece model.
@@ -59,8 +62,17 @@ class PaligemmaTokenizer:
     Source: openpi, src/openpi/models/tokenizer.py.
     """
 
-    def __init__(self, path: Path, max_len: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_len: int,
+        *,
+        prompt_format: PromptFormat | None = None,
+        state_dims: int = 0,
+    ) -> None:
         try:
+            if path.stat().st_size > MAX_BYTES:
+                raise RuntimeError(f"it has more than {MAX_BYTES} bytes")
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
             if not self._pieces.vocab_size():
                 raise RuntimeError("it is empty")
@@ -72,7 +84,9 @@ class PaligemmaTokenizer:
                 allowed="a SentencePiece model",
                 fix=_FIX,
             ) from error
-        self._max_len = max_len
+        self.max_len = max_len
+        self._format = prompt_format
+        self._state_dims = state_dims
         self._cut_reported = False
         self._last: tuple[str, list[int]] | None = None
 
@@ -80,38 +94,52 @@ class PaligemmaTokenizer:
     def vocab_size(self) -> int:
         return int(self._pieces.vocab_size())
 
+    @property
+    def bos_id(self) -> int:
+        return int(self._pieces.bos_id())
+
+    @property
+    def eos_id(self) -> int:
+        return int(self._pieces.eos_id())
+
     def tokenize(
-        self, prompt: str, state: npt.NDArray[np.floating] | None = None
+        self, prompt: str, state: FloatArray | None = None
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
         """Encode a task.
 
         Args:
-            prompt: The task in words; case matters.
-            state: (S,) normalised and not padded for pi0.5, which reads it as text; None for pi0.
+            prompt: The task in words.
+            state: (S,) normalised and not padded, for formats that read it as text.
 
         Returns:
             (L,) int32 ids and (L,) bool, True where they are real.
         """
-        ids = self._encode(_text(prompt, state))
-        if state is None:
-            ids = ids + self._pieces.encode("\n")  # on its own: it ends the prompt
-        if len(ids) > self._max_len and not self._cut_reported:
+        ids = self.prompt_ids(prompt, state)
+        return self.padded(ids, self.max_len), np.arange(self.max_len) < len(ids)
+
+    def prompt_ids(self, prompt: str, state: FloatArray | None) -> list[int]:
+        """The ids of a prompt, neither padded nor cut."""
+        kind = self._format
+        if kind is None:
+            kind = PromptFormat.PI0 if state is None else PromptFormat.PI05
+        first, *others = prompt_texts(kind, prompt, state, state_dims=self._state_dims)
+        if self._last is None or self._last[0] != first:  # pi0's stays the same for a whole task
+            self._last = (first, self._pieces.encode(first, add_bos=True))
+        return self._last[1] + [i for text in others for i in self.encode(text)]
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of plain text."""
+        return self._pieces.encode(text)
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of ids, control ids left out."""
+        return self._pieces.decode(ids)
+
+    def padded(self, ids: list[int], length: int) -> npt.NDArray[np.int32]:
+        """Ids with zeros behind them, or cut, which is reported once."""
+        if len(ids) > length and not self._cut_reported:
             self._cut_reported = True
-            _log.warning("prompt=cut tokens=%d allowed=%d", len(ids), self._max_len)
-        count = min(len(ids), self._max_len)
-        tokens = np.zeros(self._max_len, np.int32)
-        tokens[:count] = ids[:count]
-        return tokens, np.arange(self._max_len) < count
-
-    def _encode(self, text: str) -> list[int]:
-        if self._last is None or self._last[0] != text:  # pi0's stays the same for a whole task
-            self._last = (text, self._pieces.encode(text, add_bos=True))
-        return self._last[1]
-
-
-def _text(prompt: str, state: npt.NDArray[np.floating] | None) -> str:
-    task = prompt.strip().replace("_", " ").replace("\n", " ")
-    if state is None:
-        return task
-    bins = np.digitize(state, _EDGES) - 1  # -1 below the range, as in training
-    return f"Task: {task}, State: {' '.join(map(str, bins))};\nAction: "
+            _log.warning("prompt=cut tokens=%d allowed=%d", len(ids), length)
+        row = np.zeros(length, np.int32)
+        row[: len(ids)] = ids[:length]
+        return row
