@@ -10,19 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vla_policy.checkpoints.loaded import CheckpointFormat
 
 from vla_core.errors import CheckpointError, PolicyError, VlaError
 from vla_core.stats import NormStats
 from vla_core.transforms import AbsoluteActions, DeltaActions, Group, apply
 from vla_core.types import Observation
 from vla_policy import robots
-from vla_policy.checkpoints import LoadedCheckpoint
+from vla_policy.checkpoints import CheckpointFormat, StoredCheckpoint
 from vla_policy.models.config import Pi0Config, SiglipConfig
 from vla_policy.models.random_init import random_pi0
 from vla_policy.policies import Policy
 from vla_policy.policies.hold import HoldPolicy
-from vla_policy.policies.local import LocalPolicy, assemble
+from vla_policy.policies.local import LocalPolicy
+from vla_policy.policies.pipeline import assemble, steps_for
+from vla_policy.processing import Processing
 from vla_policy.robots import aloha, droid, ur5
 from vla_policy.tokenizers.paligemma import PaligemmaTokenizer
 
@@ -63,14 +64,16 @@ def chain_of(case: dict[str, Any]) -> Group:
         key: NormStats(**fields)
         for key, fields in arrays_of(f"{case['name']}/stats/", "/").items()
     }
+    config = Pi0Config.tiny(
+        pi05=case["model_type"] == "pi05",
+        vocab_size=VOCABULARY,
+        max_token_len=case["max_len"],
+        action_dim=case["action_dim"],
+    )
     return assemble(
         openpi_dialect(case),
-        config=Pi0Config.tiny(
-            pi05=case["model_type"] == "pi05",
-            vocab_size=VOCABULARY,
-            max_token_len=case["max_len"],
-            action_dim=case["action_dim"],
-        ),
+        config=config,
+        processing=Processing.openpi(config),
         stats=stats,
         tokenizer=PaligemmaTokenizer(TOKENIZER, case["max_len"]),
         default_prompt=case["default_prompt"] or "",
@@ -130,25 +133,31 @@ def tiny(*, pi05: bool = False, vocab_size: int = VOCABULARY, action_dim: int = 
     )
 
 
-def checkpoint(robot: robots.Robot, *, pi05: bool = False, **change: Any) -> LoadedCheckpoint:
+def checkpoint(robot: robots.Robot, *, pi05: bool = False, **change: Any) -> StoredCheckpoint:
     config = change.pop("config", tiny(pi05=pi05))
     fields = {
-        "model": random_pi0(config, seed=0),
+        "format": CheckpointFormat.OPENPI_PYTORCH,
+        "path": TOKENIZER.parent,
         "config": config,
+        "processing": Processing.openpi(config),
+        "shapes": {},
+        "dtypes": {},
+        "stream": lambda: iter(()),
         "norm_stats": {robot.asset_id: stats_for(robot)},
         "tokenizer": TOKENIZER,
-        "path": TOKENIZER.parent,
-        "format": CheckpointFormat.OPENPI_PYTORCH,
     }
-    return LoadedCheckpoint(**(fields | change))
+    return StoredCheckpoint(**(fields | change))
 
 
 def policy_for(
     robot: robots.Robot, *, pi05: bool = False, default_prompt: str = ""
 ) -> LocalPolicy:
-    loaded = checkpoint(robot, pi05=pi05)
-    return LocalPolicy.from_checkpoint(
-        loaded, robot=robot, default_prompt=default_prompt, num_steps=2
+    stored = checkpoint(robot, pi05=pi05)
+    return LocalPolicy(
+        random_pi0(tiny(pi05=pi05), seed=0),
+        robot=robot,
+        steps=steps_for(stored, robot, default_prompt=default_prompt),
+        num_steps=2,
     )
 
 
@@ -211,9 +220,9 @@ def refusals() -> list[Any]:
         pytest.param("ur5", {"norm_stats": {}}, "no normalisation", id="no statistics"),
         pytest.param(
             "ur5",
-            {"norm_stats": {"trossen": stats_for(aloha_robot)}},
-            "found: trossen",
-            id="other asset",
+            {"norm_stats": {"arx": stats_for(ur5_robot), "trossen": stats_for(aloha_robot)}},
+            "found: arx, trossen",
+            id="several assets of other robots",
         ),
         pytest.param(
             "ur5",
@@ -242,7 +251,7 @@ def test_checkpoint_that_does_not_fit_is_refused_at_construction(
 ) -> None:
     robot = robots.get(name)
     with pytest.raises(CheckpointError, match=message):
-        LocalPolicy.from_checkpoint(checkpoint(robot, **change), robot=robot)
+        steps_for(checkpoint(robot, **change), robot)
 
 
 def test_checkpoint_without_tokenizer_is_refused(
@@ -251,7 +260,7 @@ def test_checkpoint_without_tokenizer_is_refused(
     monkeypatch.delenv("VLA_TOKENIZER", raising=False)
     robot = robots.get("ur5")
     with pytest.raises(CheckpointError, match="no tokenizer"):
-        LocalPolicy.from_checkpoint(checkpoint(robot, path=tmp_path), robot=robot)
+        steps_for(checkpoint(robot, path=tmp_path, tokenizer=None), robot)
 
 
 def test_padded_statistics_and_a_chosen_asset_are_accepted(
@@ -262,9 +271,12 @@ def test_padded_statistics_and_a_chosen_asset_are_accepted(
     for key, entry in short.items():
         fields = ((f, getattr(entry, f)) for f in ("mean", "std", "q01", "q99"))
         padded[key] = NormStats(**{f: np.pad(vector, (0, 25)) for f, vector in fields})
+    model = random_pi0(tiny(), seed=0)
     chunks = [
-        LocalPolicy.from_checkpoint(
-            checkpoint(robot, norm_stats={"mine": stats}), robot=robot, asset_id="mine"
+        LocalPolicy(
+            model,
+            robot=robot,
+            steps=steps_for(checkpoint(robot, norm_stats={"mine": stats}), robot, asset_id="mine"),
         ).infer(observation("ur5"))
         for stats in (short, padded)
     ]

@@ -34,7 +34,9 @@ def observation(config: Pi0Config, seed: int) -> tuple[ModelInputs, torch.Tensor
     tokens = np.zeros((1, config.max_token_len), np.int64)
     tokens[0, :8] = generator.integers(3, config.vocab_size, 8)
     inputs = ModelInputs.from_numpy(
-        images={n: generator.integers(256, size=(1, 224, 224, 3)) for n in IMAGE_KEYS},
+        images={
+            n: generator.integers(256, size=(1, 224, 224, 3), dtype=np.uint8) for n in IMAGE_KEYS
+        },
         image_masks={name: np.ones(1, bool) for name in IMAGE_KEYS},
         tokens=tokens,
         token_mask=tokens > 0,
@@ -65,8 +67,8 @@ def test_the_checkpoint_loads_with_statistics_and_tokenizer(
     assert "RANDOM" in capsys.readouterr().out
     loaded, adapter = load_checkpoint(out), robots.get(robot)
     assert loaded.config.pi05 == (family == "pi05")
-    assert loaded.tokenizer is not None
-    stats = loaded.norm_stats[adapter.asset_id]
+    assert loaded.stored.tokenizer is not None
+    stats = loaded.stored.norm_stats[adapter.asset_id]
     assert stats["state"].mean.shape == (adapter.state_dim,)
     assert stats["actions"].q99.shape == (adapter.action_dim,)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vla_policy.checkpoints.openpi_config import TOKEN_EMBEDDING, UNUSED_EXPERT_HEAD
+from vla_policy.checkpoints.model_config import TOKEN_EMBEDDING, UNUSED_EXPERT_HEAD
 from vla_policy.checkpoints.openpi_pytorch import FILE_NAMES
 from vla_policy.models.pi0 import embed_time
 

@@ -9,196 +9,126 @@ Source: openpi examples/convert_jax_model_to_pytorch.py.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from torch import Tensor
 
 from vla_core.errors import CheckpointError
-from vla_core.stats import NormStats, load_norm_stats, save_norm_stats
-from vla_policy.checkpoints.loaded import CheckpointFormat, LoadedCheckpoint
-from vla_policy.checkpoints.openpi_config import (
+from vla_policy.checkpoints.assets import read_assets, write_assets
+from vla_policy.checkpoints.json_file import read_json_object
+from vla_policy.checkpoints.model_config import (
     TIED_EMBEDDING,
     TOKEN_EMBEDDING,
     UNUSED_EXPERT_HEAD,
+    Stated,
     config_json,
-    read_config,
+    model_config,
+    parameter_shapes,
 )
-from vla_policy.checkpoints.weights import (
-    Shapes,
-    open_weights,
-    read_shapes,
-    read_tensor,
+from vla_policy.checkpoints.safetensors_file import (
+    SafetensorsFile,
+    open_safetensors,
     require_shapes,
+    write_safetensors,
 )
-from vla_policy.models.config import Pi0Config
-from vla_policy.models.pi0 import Pi0, parameter_dtype
+from vla_policy.checkpoints.stored import CheckpointFormat, Shapes, StoredCheckpoint
+from vla_policy.checkpoints.tokenizer_files import find_tokenizers, write_tokenizers
+from vla_policy.models.config import ModelConfig, Pi0Config
+from vla_policy.processing import Processing
 
-WEIGHTS, CONFIG, TOKENIZER, STATS = (
-    "model.safetensors",
-    "config.json",
-    "tokenizer.model",
-    "norm_stats.json",
-)
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 #: Parameter name: name in the file, where they differ.
 FILE_NAMES = {TOKEN_EMBEDDING: TIED_EMBEDDING}
 
 
-def file_shapes(config: Pi0Config) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each tensor in a file that openpi writes for a model of these sizes."""
-    with torch.device("meta"):
-        parameters = Pi0(config).state_dict()
-    shapes = {FILE_NAMES.get(name, name): tuple(t.shape) for name, t in parameters.items()}
-    return shapes | {UNUSED_EXPERT_HEAD: (config.vocab_size, config.action_expert.width)}
-
-
-def load(path: Path, *, device: torch.device | str, dtype: torch.dtype) -> LoadedCheckpoint:
-    """Loads a directory of this format; see ``load_checkpoint``."""
-    where = str(path / WEIGHTS)
-    with open_weights(path / WEIGHTS) as file:
-        shapes = read_shapes(file, where)
-        config = read_config(path / CONFIG, shapes)
-        _require_fitting(shapes, config, where)
-        norm_stats = _load_all_stats(path / "assets")
-        model = _load_model(file, shapes, config, device=device, dtype=dtype, where=where)
-    tokenizer = path / TOKENIZER
-    return LoadedCheckpoint(
-        model=model,
-        config=config,
-        norm_stats=norm_stats,
-        tokenizer=tokenizer if tokenizer.is_file() else None,
-        path=path,
+def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
+    """A directory of this format; see `read_checkpoint`."""
+    file = open_safetensors(path, WEIGHTS)
+    raw = read_json_object(path / CONFIG) if (path / CONFIG).exists() else {}
+    stated = Stated(raw=raw, where=str(path / CONFIG), defaults=defaults)
+    config = model_config(stated, file.shapes)
+    names = parameter_names(file, config)
+    return StoredCheckpoint(
         format=CheckpointFormat.OPENPI_PYTORCH,
+        path=path,
+        config=config,
+        processing=Processing.openpi(config),
+        shapes={name: file.shapes[stored] for name, stored in names.items()},
+        dtypes={name: file.dtypes[stored] for name, stored in names.items()},
+        stream=lambda: stream(file, names),
+        norm_stats=read_assets(path),
+        **find_tokenizers(path),
     )
 
 
-def save_checkpoint(
-    directory: Path,
-    *,
-    model: Pi0,
-    norm_stats: Mapping[str, Mapping[str, NormStats]],
-    tokenizer: Path | None = None,
-) -> None:
-    """Writes a directory of openpi's layout; it appears whole or not at all.
-
-    Args:
-        directory: Must not exist yet, or be empty.
-        model: Stored in the types it has.
-        norm_stats: By asset id, then by quantity.
-        tokenizer: A SentencePiece model to copy beside the weights.
-    """
-    directory = directory.absolute()
-    _require_free(directory)
-    partial = directory.with_name(f".{directory.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
-    partial.mkdir(parents=True)
-    try:
-        save_file(_file_tensors(model), partial / WEIGHTS, metadata=FILE_NAMES)
-        (partial / WEIGHTS).chmod(0o644)  # as the other files; safetensors keeps it to its owner
-        text = json.dumps(config_json(model.config, model.dtype), indent=2) + "\n"
-        (partial / CONFIG).write_text(text, encoding="utf-8")
-        for asset_id, stats in norm_stats.items():
-            save_norm_stats(partial / "assets" / _checked_asset_id(asset_id) / STATS, stats)
-        if tokenizer is not None:
-            shutil.copyfile(tokenizer, partial / TOKENIZER)
-        for entry in [*partial.rglob("*"), partial]:
-            _sync(entry)
-        partial.rename(directory)
-        _sync(directory.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def write(directory: Path, stored: StoredCheckpoint) -> None:
+    """Writes an empty directory in this format."""
+    config, precision = stored.config, _precision(stored.dtypes)
+    shapes, dtypes, tensors = file_tensors(stored)
+    write_safetensors(directory / WEIGHTS, shapes, dtypes, tensors, FILE_NAMES)
+    text = json.dumps(config_json(config, precision), indent=2) + "\n"
+    (directory / CONFIG).write_text(text, encoding="utf-8")
+    write_assets(directory, stored.norm_stats)
+    write_tokenizers(directory, stored)
 
 
-def _require_fitting(shapes: Shapes, config: Pi0Config, where: str) -> None:
-    """All parameters in their shapes, and nothing else but the file's two exceptions."""
-    expected = dict(file_shapes(config))
-    if TIED_EMBEDDING not in shapes:
+def file_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each tensor in a file that openpi writes for a model of these sizes."""
+    shapes = {FILE_NAMES.get(n, n): shape for n, shape in parameter_shapes(config).items()}
+    if isinstance(config, Pi0Config):
+        shapes[UNUSED_EXPERT_HEAD] = (config.vocab_size, config.action_expert.width)
+    return shapes
+
+
+def parameter_names(file: SafetensorsFile, config: ModelConfig) -> dict[str, str]:
+    """Name in the file of each parameter, when exactly what the model needs is there."""
+    expected = file_shapes(config)
+    if TOKEN_EMBEDDING in file.shapes:
+        expected[TOKEN_EMBEDDING] = expected[TIED_EMBEDDING]
+    if TIED_EMBEDDING not in file.shapes:
         del expected[TIED_EMBEDDING]
-    if TOKEN_EMBEDDING in shapes:
-        expected[TOKEN_EMBEDDING] = (config.vocab_size, config.paligemma.width)
-    require_shapes(shapes, expected, optional=[UNUSED_EXPERT_HEAD], where=where)
+    require_shapes(file.shapes, expected, optional=[UNUSED_EXPERT_HEAD], where=str(file.path))
+    return {n: n if n in file.shapes else FILE_NAMES[n] for n in parameter_shapes(config)}
 
 
-def _load_model(
-    file: Any,
-    shapes: Shapes,
-    config: Pi0Config,
-    *,
-    device: torch.device | str,
-    dtype: torch.dtype,
-    where: str,
-) -> Pi0:
-    """Fills a model on the meta device tensor by tensor: no more than one is held twice."""
-    with torch.device("meta"):
-        model = Pi0(config)
-    tensors = {}
-    for name in model.state_dict():
-        stored = name if name in shapes else FILE_NAMES[name]
-        kept = parameter_dtype(name, dtype)
-        tensors[name] = read_tensor(file, stored, device=device, dtype=kept, where=where)
-    if TOKEN_EMBEDDING in shapes and TIED_EMBEDDING in shapes:
-        _require_tied(file, where)
-    model.load_state_dict(tensors, strict=True, assign=True)
-    return model.eval()
+def stream(file: SafetensorsFile, names: Mapping[str, str]) -> Iterator[tuple[str, Tensor]]:
+    """The parameters of a file, in the order of the file."""
+    if TOKEN_EMBEDDING in file.shapes and TIED_EMBEDDING in file.shapes:
+        _require_tied(file)
+    parameters = {stored: name for name, stored in names.items()}
+    for stored, tensor in file.stream(parameters):
+        yield parameters[stored], tensor
 
 
-def _require_tied(file: Any, where: str) -> None:
-    if not torch.equal(file.get_tensor(TOKEN_EMBEDDING), file.get_tensor(TIED_EMBEDDING)):
+def file_tensors(
+    stored: StoredCheckpoint,
+) -> tuple[Shapes, dict[str, torch.dtype], Iterator[tuple[str, Tensor]]]:
+    """Shapes, types and tensors under the names of a file, with the head that nothing uses."""
+    shapes = file_shapes(stored.config)
+    dtypes = {FILE_NAMES.get(n, n): dtype for n, dtype in stored.dtypes.items()}
+    tensors = ((FILE_NAMES.get(n, n), tensor) for n, tensor in stored.stream())
+    if UNUSED_EXPERT_HEAD not in shapes:
+        return shapes, dtypes, tensors
+    dtypes[UNUSED_EXPERT_HEAD] = _precision(stored.dtypes)
+    head = torch.zeros(1).expand(shapes[UNUSED_EXPERT_HEAD])  # openpi's strict loader wants it
+    return shapes, dtypes, chain(tensors, [(UNUSED_EXPERT_HEAD, head)])
+
+
+def _precision(dtypes: Mapping[str, torch.dtype]) -> torch.dtype:
+    """The type of most weights; norms may be kept in a wider one."""
+    return dtypes[TOKEN_EMBEDDING]
+
+
+def _require_tied(file: SafetensorsFile) -> None:
+    first, second = (dict(file.stream([name])) for name in (TOKEN_EMBEDDING, TIED_EMBEDDING))
+    if not torch.equal(first[TOKEN_EMBEDDING], second[TIED_EMBEDDING]):
         raise CheckpointError(
             "the token embedding is stored twice and the copies differ",
-            where=where,
+            where=str(file.path),
             found=f"{TOKEN_EMBEDDING} and {TIED_EMBEDDING}",
             allowed="one of them, or two equal ones",
             fix="remove the one that was not trained",
         )
-
-
-def _load_all_stats(assets: Path) -> dict[str, dict[str, NormStats]]:
-    """The statistics of each asset; an asset id is a relative path and may contain ``/``."""
-    return {
-        file.parent.relative_to(assets).as_posix(): load_norm_stats(file)
-        for file in sorted(assets.rglob(STATS))
-    }
-
-
-def _file_tensors(model: Pi0) -> dict[str, torch.Tensor]:
-    tensors = {
-        FILE_NAMES.get(name, name): tensor.detach().cpu().contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    head = file_shapes(model.config)[UNUSED_EXPERT_HEAD]  # zeros: openpi's strict loader wants it
-    return tensors | {UNUSED_EXPERT_HEAD: torch.zeros(head, dtype=model.dtype)}
-
-
-def _require_free(directory: Path) -> None:
-    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        raise CheckpointError(
-            "a checkpoint is never written over something else",
-            where=str(directory),
-            found="a directory with files" if directory.is_dir() else "a file",
-            allowed="a path that does not exist, or an empty directory",
-            fix="give another directory, or remove this one",
-        )
-
-
-def _checked_asset_id(asset_id: str) -> str:
-    path = PurePosixPath(asset_id)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise CheckpointError(
-            "an asset id leaves the checkpoint",
-            found=repr(asset_id),
-            allowed="a relative path such as trossen or physical-intelligence/libero",
-        )
-    return asset_id
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,8 +15,11 @@ from vla_core.types import Observation
 from vla_policy import robots
 from vla_policy.policies import Policy
 from vla_policy.policies.hold import HoldPolicy
+from vla_policy.robots.robot import Robot
 
 HOLD = "hold:"
+
+_log = logging.getLogger(__name__)
 
 
 def open_policy(
@@ -59,10 +62,23 @@ def open_policy(
         )
     if checkpoint == HOLD:
         return HoldPolicy(robot=robot, horizon=max(2, round(contract.policy_rate_hz)))
-    import torch  # after the checks: seconds, and not needed for hold:
+    policy = _open_local(checkpoint, robot, device, precision, num_steps, asset_id)
+    began = time.perf_counter()
+    policy.infer(_example(contract))
+    policy.reset()
+    _log.info("warm-up inference took %.2f s", time.perf_counter() - began)
+    return policy
 
-    from vla_policy.checkpoints import load_checkpoint
+
+def _open_local(
+    checkpoint: str, robot: Robot, device: str, precision: str, num_steps: int, asset_id: str
+) -> Policy:
+    import torch  # here: seconds, and not needed for hold:
+
+    from vla_policy.checkpoints.load import load_model
+    from vla_policy.checkpoints.open import read_checkpoint
     from vla_policy.policies.local import LocalPolicy
+    from vla_policy.policies.pipeline import steps_for
 
     if device == "cuda" and not torch.cuda.is_available():
         raise PolicyError("no GPU", where="device", found="cuda", allowed="cpu, or auto")
@@ -72,17 +88,10 @@ def open_policy(
         precision = "bfloat16" if device == "cuda" else "float32"
     if device == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # a core is left for the executor
-    policy = LocalPolicy.from_checkpoint(
-        load_checkpoint(checkpoint, device, getattr(torch, precision)),
-        robot=robot,
-        num_steps=num_steps,
-        asset_id=asset_id or None,
-    )
-    began = time.perf_counter()
-    policy.infer(_example(contract))
-    policy.reset()
-    logging.getLogger(__name__).info("warm-up inference took %.2f s", time.perf_counter() - began)
-    return policy
+    stored = read_checkpoint(checkpoint)
+    steps = steps_for(stored, robot, asset_id=asset_id)  # what does not fit is refused first
+    model = load_model(stored, device, getattr(torch, precision))
+    return LocalPolicy(model, robot=robot, steps=steps, num_steps=num_steps)
 
 
 def _example(contract: Contract) -> Observation:

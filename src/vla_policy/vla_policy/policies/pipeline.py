@@ -1,0 +1,205 @@
+"""Everything around a model: from an observation in contract units to its inputs, and back.
+
+What a checkpoint's framework does is in its `Processing`; what a robot needs is in its adapter.
+This file puts the steps in order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vla_core.errors import CheckpointError
+from vla_core.scaling import Scaling
+from vla_core.stats import NormStats
+from vla_core.transforms import (
+    AbsoluteActions,
+    Data,
+    DeltaActions,
+    Group,
+    InjectDefaultPrompt,
+    Normalize,
+    PadStatesAndActions,
+    PromptTokenizer,
+    ResizeImages,
+    Tokenize,
+    Transform,
+    Unnormalize,
+)
+from vla_policy.checkpoints.stored import StoredCheckpoint
+from vla_policy.models.config import ModelConfig, Pi0Config, Pi0FastConfig
+from vla_policy.processing import Processing
+from vla_policy.robots.robot import Robot
+from vla_policy.tokenizers.fast import FastTokenizer
+from vla_policy.tokenizers.fast_codec import FastCodec
+from vla_policy.tokenizers.paligemma import PaligemmaTokenizer, find_tokenizer
+
+_log = logging.getLogger(__name__)
+
+
+def steps_for(
+    stored: StoredCheckpoint, robot: Robot, *, asset_id: str = "", default_prompt: str = ""
+) -> Group:
+    """All steps between a robot and a checkpoint's model.
+
+    Args:
+        stored: The checkpoint.
+        robot: The platform.
+        asset_id: Statistics in the checkpoint; empty: see `choose_statistics`.
+        default_prompt: Task for observations that name none; empty: those are refused.
+
+    Raises:
+        CheckpointError: Sizes, statistics or tokenizer do not fit the robot or the model.
+    """
+    _check_dims(stored, robot)
+    return assemble(
+        robot.transforms(fast=isinstance(stored.config, Pi0FastConfig)),
+        config=stored.config,
+        processing=stored.processing,
+        stats=choose_statistics(stored, robot, asset_id),
+        tokenizer=make_tokenizer(stored),
+        default_prompt=default_prompt,
+    )
+
+
+def assemble(
+    robot: Group,
+    *,
+    config: ModelConfig,
+    processing: Processing,
+    stats: Mapping[str, NormStats],
+    tokenizer: PromptTokenizer,
+    default_prompt: str = "",
+) -> Group:
+    """Robot, relative actions, normalise, prompt, resize, tokenise, pad; and back.
+
+    Source: openpi, src/openpi/policies/policy_config.py and src/openpi/training/config.py.
+    """
+    if (mask := processing.relative_actions) is not None:
+        robot = robot.push(inputs=[DeltaActions(mask)], outputs=[AbsoluteActions(mask)])
+    scale: dict[str, Any] = {
+        "stats": stats,
+        "scaling": processing.scaling,
+        "formula": processing.formula,
+    }
+    inputs: list[Transform] = [Normalize(**scale)]
+    outputs: list[Transform] = [Unnormalize(**scale)]
+    if default_prompt.strip():
+        inputs.append(InjectDefaultPrompt(default_prompt))
+    inputs += _image_steps(processing, config.siglip.image_size)
+    inputs.append(Tokenize(tokenizer=tokenizer, discrete_state=processing.prompt.reads_state))
+    if isinstance(config, Pi0Config):
+        inputs.append(PadStatesAndActions(config.action_dim))
+    elif isinstance(tokenizer, FastTokenizer):
+        outputs.insert(0, ExtractFastActions(tokenizer=tokenizer, config=config))
+    return robot.push(inputs=inputs, outputs=outputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractFastActions:
+    """Generated tokens become normalised actions (H, A); undecodable ones are a PolicyError."""
+
+    tokenizer: FastTokenizer
+    config: Pi0FastConfig
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        actions = self.tokenizer.actions(
+            data["tokens"],
+            horizon=self.config.action_horizon,
+            action_dim=self.config.action_dim,
+        )
+        return {"state": data["state"], "actions": actions}
+
+
+def choose_statistics(
+    stored: StoredCheckpoint, robot: Robot, asset_id: str = ""
+) -> dict[str, NormStats]:
+    """Statistics for a robot, cut to its size; files may be padded to the model's.
+
+    Those of the data trained on win: a checkpoint that has one set was trained on it, whatever it
+    is called. Of several, as base models have them, the robot's own is taken.
+
+    Raises:
+        CheckpointError: There are none of that name, or they do not fit.
+    """
+    found = stored.norm_stats
+    name = asset_id or (next(iter(found)) if len(found) == 1 else robot.asset_id)
+    if name not in found:
+        raise CheckpointError(
+            "the checkpoint has no normalisation statistics of this name",
+            where=f"{stored.path}, {name}",
+            found=", ".join(sorted(found)) or "none",
+            allowed=asset_id or robot.asset_id,
+            fix="set asset_id to one of those found if it was computed on this robot's data",
+        )
+    _log.info("norm_stats=%s of=%s robot=%s", name, stored.path, robot.name)
+    dims = {"state": robot.state_dim, "actions": robot.action_dim}
+    for key, scaling in stored.processing.scaling.items():
+        if scaling is Scaling.IDENTITY:
+            continue
+        size = found[name][key].mean.size if key in found[name] else "none"
+        if size not in (dims[key], stored.config.action_dim):
+            raise CheckpointError(
+                f"the normalisation statistics do not fit robot {robot.name}",
+                where=f"{stored.path}, {name}, {key}",
+                found=size,
+                allowed=f"{dims[key]}, or {stored.config.action_dim} (padded)",
+                fix="use the statistics of the data that the model was trained on",
+            )
+    return {key: found[name][key].cut(dims[key]) for key in dims if key in found[name]}
+
+
+def make_tokenizer(stored: StoredCheckpoint) -> PaligemmaTokenizer | FastTokenizer:
+    """The tokenizers beside the weights, in the checkpoint's format of prompts.
+
+    Raises:
+        CheckpointError: One is missing, damaged, or has ids that the model does not know.
+    """
+    config, processing = stored.config, stored.processing
+    text = PaligemmaTokenizer(
+        stored.tokenizer or find_tokenizer(stored.path),
+        config.max_token_len,
+        prompt_format=processing.prompt,
+        state_dims=processing.prompt_state_dims,
+    )
+    if text.vocab_size > config.vocab_size:
+        raise CheckpointError(
+            "the tokenizer has ids that the model does not know",
+            where=str(stored.path),
+            found=text.vocab_size,
+            allowed=f"at most {config.vocab_size}",
+            fix="use the tokenizer that the model was trained with",
+        )
+    if not isinstance(config, Pi0FastConfig):
+        return text
+    if stored.fast_tokenizer is None:
+        raise CheckpointError(
+            "no FAST action tokenizer",
+            where=str(stored.path / "fast_tokenizer"),
+            found="no folder",
+            allowed="tokenizer.json and processor_config.json",
+            fix="copy there those that it was trained with; openpi: physical-intelligence/fast",
+        )
+    return FastTokenizer(text, FastCodec.load(stored.fast_tokenizer), layout=config.layout)
+
+
+def _image_steps(processing: Processing, side: int) -> list[Transform]:
+    return [ResizeImages(height=side, width=side)]
+
+
+def _check_dims(stored: StoredCheckpoint, robot: Robot) -> None:
+    """A flow model pads both; FAST writes exactly the robot's actions."""
+    config = stored.config
+    needed = max(robot.state_dim, robot.action_dim)
+    exact = isinstance(config, Pi0FastConfig)
+    if config.action_dim != robot.action_dim if exact else config.action_dim < needed:
+        raise CheckpointError(
+            f"the model {'writes other actions than those of' if exact else 'is too narrow for'}"
+            f" robot {robot.name}",
+            where=str(stored.path),
+            found=f"action_dim {config.action_dim}",
+            allowed=robot.action_dim if exact else f"at least {needed}",
+            fix="use a checkpoint that was trained for this robot",
+        )
