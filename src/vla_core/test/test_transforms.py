@@ -15,8 +15,11 @@ from hypothesis.extra import numpy as hnp
 
 import vla_core.transforms as tf
 from vla_core.errors import PolicyError
+from vla_core.images import as_uint8_hwc
+from vla_core.scaling import MIN_SPAN
 from vla_core.stats import NormStats
 
+TROSSEN = np.load(Path(__file__).resolve().parents[3] / "test/golden/transforms/trossen.npz")
 GOLDEN = Path(__file__).resolve().parents[3] / "test/golden/transforms"
 ARRAYS = np.load(GOLDEN / "normalize.npz")
 CASES = {
@@ -66,7 +69,7 @@ def test_floor_changes_only_dimensions_that_stood_still(case: str) -> None:
         assert entry.q99 is not None
         span = entry.q99 - entry.q01 if CASES[case]["quantiles"] else entry.std
         ordinary = np.ones(dims, bool)
-        ordinary[: span.size] = np.abs(span[:dims]) >= tf.MIN_SPAN
+        ordinary[: span.size] = np.abs(span[:dims]) >= MIN_SPAN
         np.testing.assert_array_equal(result[key][..., ordinary], expected[..., ordinary])
         assert np.abs(result[key]).max() < 1e5
 
@@ -107,6 +110,32 @@ def test_bool_mask_reads_run_lengths() -> None:
 def test_state_wider_than_the_model_is_refused() -> None:
     with pytest.raises(PolicyError, match="more dimensions"):
         tf.PadStatesAndActions(3)({"state": np.zeros(4)})
+
+
+@pytest.mark.parametrize(
+    ("case", "cameras", "size"),
+    [
+        ("center_crop_min", ("wrist",), None),
+        ("center_crop_size", ("cam_high", "wrist"), 15),
+        ("center_crop_hwc", ("left",), 11),
+    ],
+)
+def test_centre_crop_equals_the_reference(case: str, cameras: Any, size: int | None) -> None:
+    def images(side: str) -> dict[str, Any]:
+        prefix, found = f"{case}/{side}/", {}
+        for name in TROSSEN.files:
+            if name.startswith(prefix):
+                key, camera = name.removeprefix(prefix).split(".")
+                found.setdefault(key, {})[camera] = TROSSEN[name]
+        return found
+
+    result = tf.CenterCrop(cameras=cameras, size=size)(images("in"))
+    for key, wanted in images("out").items():
+        assert set(result[key]) == set(wanted)
+        for camera, image in wanted.items():
+            np.testing.assert_array_equal(
+                as_uint8_hwc(result[key][camera]), as_uint8_hwc(image), strict=True
+            )
 
 
 def test_missing_prompt_is_refused() -> None:
@@ -150,6 +179,10 @@ STEPS = [
     tf.DeltaActions((True, False)),
     tf.AbsoluteActions((True, True, False)),
     tf.ResizeImages(height=8, width=8),
+    tf.ResizeImagesLerobot(height=8, width=8),
+    tf.StretchImages(height=8, width=8),
+    tf.StandardizeImages(mean=(1.0, 2.0, 3.0), std=(1.0, 2.0, 3.0)),
+    tf.CenterCrop(cameras=("base",)),
     tf.InjectDefaultPrompt("do"),
     tf.Tokenize(tokenizer=Letters(), discrete_state=True),
     tf.PadStatesAndActions(6),

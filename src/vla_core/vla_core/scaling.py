@@ -54,18 +54,20 @@ class Formula(Enum):
     OPENPI: epsilon 1e-6 on every span, both ways.
     LEROBOT: z-score adds 1e-8 to the deviation on the way in alone; other spans are used as they
     are, and 1e-8 where they are exactly 0.
+    FLUXVLA: openpi's on the way in, no epsilon on the way back.
 
     Source: openpi, src/openpi/transforms.py; LeRobot,
-    src/lerobot/processor/normalize_processor.py.
+    src/lerobot/processor/normalize_processor.py; FluxVLA, fluxvla/transforms/normalize.py.
     """
 
     OPENPI = "openpi"
     LEROBOT = "lerobot"
+    FLUXVLA = "fluxvla"
 
 
 def normalize(x: Array, low: Vector, span: Vector, scaling: Scaling, formula: Formula) -> Array:
     """(.., D) in its own unit to the model's; see `low_and_span`. Nothing is clipped."""
-    if formula is Formula.OPENPI:
+    if formula is not Formula.LEROBOT:
         scaled = (x - low) / (span + OPENPI_EPSILON)
         return scaled if scaling is Scaling.Z_SCORE else scaled * 2.0 - 1.0
     if scaling is Scaling.Z_SCORE:
@@ -77,7 +79,7 @@ def unnormalize(x: Array, low: Vector, span: Vector, scaling: Scaling, formula: 
     """(.., D) in the model's unit to its own."""
     if formula is Formula.OPENPI:
         span = span + OPENPI_EPSILON
-    elif scaling is not Scaling.Z_SCORE:
+    elif formula is Formula.LEROBOT and scaling is not Scaling.Z_SCORE:
         span = np.where(span == 0, LEROBOT_EPSILON, span)
     return (x if scaling is Scaling.Z_SCORE else (x + 1.0) / 2.0) * span + low
 

@@ -3,7 +3,8 @@
 Each step is a small frozen dataclass that maps a dictionary to a new one and leaves its input as
 it was. A `Group` holds the steps in and the steps out, and each `push` nests inside what is there.
 
-Keys: `state` (S,), `actions` (H, A), `image` {slot: (rows, columns, 3) uint8},
+Keys: `state` (S,), `actions` (H, A), `image` {slot: (rows, columns, 3) uint8, or
+float32 in the model's range},
 `image_mask` {slot: bool}, `prompt` str, `tokenized_prompt` (L,) int32,
 `tokenized_prompt_mask` (L,) bool.
 Shape letters: S state dims, H horizon, A action dims, L prompt length in tokens.
@@ -12,7 +13,7 @@ Shape letters: S state dims, H horizon, A action dims, L prompt length in tokens
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -20,7 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vla_core.errors import PolicyError
-from vla_core.images import resize_with_pad
+from vla_core.images import (
+    as_uint8_hwc,
+    center_crop,
+    resize_with_pad,
+    resize_with_pad_lerobot,
+    standardize,
+    stretch,
+)
 from vla_core.scaling import (
     MIN_SPAN,
     OPENPI_EPSILON,
@@ -35,6 +43,7 @@ from vla_core.stats import NormStats
 
 Data: TypeAlias = dict[str, Any]
 Array: TypeAlias = npt.NDArray[Any]
+Rgb: TypeAlias = tuple[float, float, float]
 
 
 class Transform(Protocol):
@@ -186,8 +195,81 @@ class ResizeImages:
     width: int
 
     def __call__(self, data: Mapping[str, Any], /) -> Data:
-        images = {k: resize_with_pad(v, self.height, self.width) for k, v in data["image"].items()}
-        return {**data, "image": images}
+        return _with_images(data, lambda v: resize_with_pad(v, self.height, self.width))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResizeImagesLerobot:
+    """The same in LeRobot's arithmetic; the result is float32 in [-1, 1].
+
+    Args:
+        height: Rows.
+        width: Columns.
+        padding: See `vla_core.images.resize_with_pad_lerobot`.
+    """
+
+    height: int
+    width: int
+    padding: float = -1.0
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        return _with_images(
+            data,
+            lambda v: resize_with_pad_lerobot(v, self.height, self.width, padding=self.padding),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StretchImages:
+    """Every image to the model's size and shape, as FluxVLA does."""
+
+    height: int
+    width: int
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        return _with_images(data, lambda v: stretch(v, self.height, self.width))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardizeImages:
+    """Pixels to z-scores, float32, with mean and deviation per channel on 0..255."""
+
+    mean: Rgb
+    std: Rgb
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        return _with_images(data, lambda v: standardize(v, self.mean, self.std))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CenterCrop:
+    """The middle square of some cameras, before or after they have become the model's slots.
+
+    Args:
+        cameras: Parts of the names of those that are cropped.
+        size: Side of the square, pixels; None takes the shorter side.
+
+    Source: anredlich/openpi, src/openpi/transforms.py (CenterCropImages).
+    """
+
+    cameras: tuple[str, ...]
+    size: int | None = None
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        keys = [key for key in ("images", "image") if key in data]
+        return {**data, **{key: self._crop(data[key]) for key in keys}}
+
+    def _crop(self, images: Mapping[str, Array]) -> dict[str, Array]:
+        return {
+            name: center_crop(as_uint8_hwc(image), self.size)
+            if any(part in name for part in self.cameras)
+            else image
+            for name, image in images.items()
+        }
+
+
+def _with_images(data: Mapping[str, Any], change: Callable[[Array], Array]) -> Data:
+    return {**data, "image": {slot: change(image) for slot, image in data["image"].items()}}
 
 
 @dataclass(frozen=True, slots=True)
