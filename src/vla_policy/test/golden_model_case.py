@@ -1,4 +1,4 @@
-"""The recorded case of pi0 and pi0.5, as tests use it."""
+"""The recorded cases of the family, as tests use them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from vla_policy.checkpoints import load_checkpoint
-from vla_policy.models.config import IMAGE_KEYS
+from vla_policy.models.config import FAST_IMAGE_KEYS, IMAGE_KEYS
 from vla_policy.models.inputs import ModelInputs
 from vla_policy.models.pi0 import Pi0
+from vla_policy.models.pi0_fast import Pi0Fast
 
 torch.set_num_threads(1)  # the models are tiny: threads cost more than they give
 GOLDEN = Path(__file__).resolve().parents[3] / "test" / "golden"
 FAMILIES = ("pi0", "pi05")
+FAST = "jax/pi0_fast"
 
 
 @cache
@@ -27,7 +29,15 @@ def recorded(family: str) -> dict[str, NDArray[Any]]:
 
 
 def model(family: str, dtype: torch.dtype = torch.float32) -> Pi0:
-    return load_checkpoint(GOLDEN / family, dtype=dtype).model
+    found = load_checkpoint(GOLDEN / family, dtype=dtype).model
+    assert isinstance(found, Pi0)
+    return found
+
+
+def fast_model(dtype: torch.dtype = torch.float32) -> Pi0Fast:
+    found = load_checkpoint(GOLDEN / FAST, dtype=dtype).model
+    assert isinstance(found, Pi0Fast)
+    return found
 
 
 def given(family: str, name: str) -> torch.Tensor:
@@ -42,6 +52,19 @@ def inputs(family: str) -> ModelInputs:
         tokens=case["in/tokens"],
         token_mask=case["in/token_mask"],
         state=case["in/state"],
+    )
+
+
+def fast_inputs(part: str = "") -> ModelInputs:
+    """Of the recorded ``part``: prompts alone, ``stop/`` or ``train/``."""
+    case = recorded(FAST)
+    rows = slice(len(case[f"in/{part}tokens"]))
+    return ModelInputs.from_numpy(
+        images={name: case[f"in/image/{name}"][rows] for name in FAST_IMAGE_KEYS},
+        image_masks={name: case[f"in/image_mask/{name}"][rows] for name in FAST_IMAGE_KEYS},
+        tokens=case[f"in/{part}tokens"],
+        token_mask=case[f"in/{part}token_mask"],
+        state=case["in/state"][rows],
     )
 
 

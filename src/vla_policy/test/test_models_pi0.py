@@ -11,7 +11,14 @@ import torch
 
 from vla_core.errors import CheckpointError, PolicyError
 from vla_policy.checkpoints.openpi_pytorch import file_shapes
-from vla_policy.models.config import GEMMA_VARIANTS, GemmaConfig, Pi0Config, SiglipConfig
+from vla_policy.models.config import (
+    GEMMA_VARIANTS,
+    GemmaConfig,
+    ModelConfig,
+    Pi0Config,
+    Pi0FastConfig,
+    SiglipConfig,
+)
 from vla_policy.models.inputs import ModelInputs
 from vla_policy.models.pi0 import Pi0
 
@@ -193,6 +200,65 @@ def test_from_numpy_scales_pixels_and_leaves_its_arguments_alone() -> None:
     assert inputs.state.dtype == torch.float32
 
 
+def test_float_images_are_taken_as_they_are() -> None:
+    image = np.random.default_rng(0).standard_normal((1, 4, 4, 3)).astype(np.float32)
+    inputs = ModelInputs.from_numpy(
+        images={"base_0_rgb": image},
+        image_masks={"base_0_rgb": np.array([True])},
+        tokens=np.array([[2]]),
+        token_mask=np.array([[True]]),
+        state=np.zeros((1, 32)),
+    )
+    found = inputs.images["base_0_rgb"]
+    np.testing.assert_array_equal(found.permute(0, 2, 3, 1), image)
+    before = image.copy()
+    found.zero_()
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64, np.float16, np.bool_])
+def test_images_of_another_type_are_refused(dtype: type) -> None:
+    with pytest.raises(PolicyError, match="uint8"):
+        ModelInputs.from_numpy(
+            images={"base_0_rgb": np.zeros((1, 4, 4, 3), dtype)},
+            image_masks={"base_0_rgb": np.array([True])},
+            tokens=np.array([[2]]),
+            token_mask=np.array([[True]]),
+            state=np.zeros((1, 32)),
+        )
+
+
+def test_cameras_of_any_name_stand_in_the_order_of_the_configuration() -> None:
+    model, inputs = golden.model("pi0"), golden.inputs("pi0")
+    expected = sample(model, inputs, golden.given("pi0", "noise"))
+    new = {"base_0_rgb": "top", "left_wrist_0_rgb": "left", "right_wrist_0_rgb": "a_third"}
+    renamed = replace(
+        inputs,
+        images={new[name]: inputs.images[name] for name in reversed(new)},
+        image_masks={new[name]: mask for name, mask in inputs.image_masks.items()},
+    )
+    model.config = replace(model.config, image_keys=tuple(new.values()))
+    assert torch.equal(sample(model, renamed, golden.given("pi0", "noise")), expected)
+    model.config = replace(model.config, image_keys=(*reversed(new.values()), "unseen"))
+    assert not torch.equal(sample(model, renamed, golden.given("pi0", "noise")), expected)
+
+
+@pytest.mark.parametrize(
+    ("config", "model_type", "reads_state"),
+    [
+        (Pi0Config(), "pi0", False),
+        (Pi0Config(pi05=True), "pi05", True),
+        (Pi0Config(pi05=True, discrete_state_input=False), "pi05", False),
+        (Pi0FastConfig(), "pi0_fast", True),
+    ],
+)
+def test_a_configuration_tells_its_kind_and_who_reads_the_state(
+    config: ModelConfig, model_type: str, reads_state: bool
+) -> None:
+    assert config.model_type == model_type
+    assert config.reads_state_as_text == reads_state
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -225,6 +291,9 @@ GEMMA = GEMMA_VARIANTS["dummy"]
         lambda: SiglipConfig(width=65, depth=1, mlp_dim=8, num_heads=2),
         lambda: Pi0Config(paligemma=GEMMA, action_expert=replace(GEMMA, depth=5)),
         lambda: Pi0Config(action_dim=0),
+        lambda: Pi0Config(image_keys=()),
+        lambda: Pi0Config(image_keys=("top", "top")),
+        lambda: Pi0Config(image_keys=tuple(map(str, range(17)))),
     ],
 )
 def test_sizes_that_make_no_model_are_refused(make: object) -> None:
