@@ -19,10 +19,11 @@ Rgb = tuple[float, float, float]
 
 
 class Resize(Enum):
-    """How a picture is brought to the model's size; both keep its proportions and pad."""
+    """How a picture is brought to the model's size."""
 
-    OPENPI = "Pillow's bilinear filter on uint8, averaging over what falls into a pixel"
-    LEROBOT = "plain bilinear interpolation on floats, without averaging"
+    OPENPI = "padded; Pillow's bilinear filter on uint8, averaging over what falls into a pixel"
+    LEROBOT = "padded; bilinear on floats, without averaging"
+    FLUXVLA = "stretched; bilinear on uint8, without averaging"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,13 +24,16 @@ from vla_core.transforms import (
     PadStatesAndActions,
     PromptTokenizer,
     ResizeImages,
+    ResizeImagesLerobot,
+    StandardizeImages,
+    StretchImages,
     Tokenize,
     Transform,
     Unnormalize,
 )
 from vla_policy.checkpoints.stored import StoredCheckpoint
 from vla_policy.models.config import ModelConfig, Pi0Config, Pi0FastConfig
-from vla_policy.processing import Processing
+from vla_policy.processing import Processing, Resize
 from vla_policy.robots.robot import Robot
 from vla_policy.tokenizers.fast import FastTokenizer
 from vla_policy.tokenizers.fast_codec import FastCodec
@@ -54,6 +57,7 @@ def steps_for(
         CheckpointError: Sizes, statistics or tokenizer do not fit the robot or the model.
     """
     _check_dims(stored, robot)
+    _check_cameras(stored, robot)
     return assemble(
         robot.transforms(fast=isinstance(stored.config, Pi0FastConfig)),
         config=stored.config,
@@ -88,7 +92,7 @@ def assemble(
     outputs: list[Transform] = [Unnormalize(**scale)]
     if default_prompt.strip():
         inputs.append(InjectDefaultPrompt(default_prompt))
-    inputs += _image_steps(processing, config.siglip.image_size)
+    inputs += _image_steps(processing, config)
     inputs.append(Tokenize(tokenizer=tokenizer, discrete_state=processing.prompt.reads_state))
     if isinstance(config, Pi0Config):
         inputs.append(PadStatesAndActions(config.action_dim))
@@ -185,8 +189,59 @@ def make_tokenizer(stored: StoredCheckpoint) -> PaligemmaTokenizer | FastTokeniz
     return FastTokenizer(text, FastCodec.load(stored.fast_tokenizer), layout=config.layout)
 
 
-def _image_steps(processing: Processing, side: int) -> list[Transform]:
-    return [ResizeImages(height=side, width=side)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChooseSlots:
+    """Cameras go to the slots that the checkpoint has for them; others are left out.
+
+    Args:
+        slots: Slot of a camera, where its name is another.
+        image_keys: The slots of the model.
+    """
+
+    slots: Mapping[str, str]
+    image_keys: tuple[str, ...]
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        chosen = {self.slots.get(name, name): name for name in data["image"]}
+        names = {slot: chosen[slot] for slot in self.image_keys if slot in chosen}
+        return {
+            **data,
+            **{
+                key: {s: data[key][n] for s, n in names.items()} for key in ("image", "image_mask")
+            },
+        }
+
+
+def _image_steps(processing: Processing, config: ModelConfig) -> list[Transform]:
+    size = {"height": config.siglip.image_size, "width": config.siglip.image_size}
+    resizes: dict[Resize, Transform] = {
+        Resize.OPENPI: ResizeImages(**size),
+        Resize.LEROBOT: ResizeImagesLerobot(**size),
+        Resize.FLUXVLA: StretchImages(**size),
+    }
+    steps: list[Transform] = [resizes[processing.resize]]
+    if processing.robot:  # the slots of an adapter are the model's already
+        steps.insert(0, ChooseSlots(slots=processing.cameras, image_keys=config.image_keys))
+    if processing.image_mean_std is not None:
+        mean, std = processing.image_mean_std
+        steps.append(StandardizeImages(mean=mean, std=std))
+    return steps
+
+
+def _check_cameras(stored: StoredCheckpoint, robot: Robot) -> None:
+    """Every slot of a checkpoint that names its own cameras has one."""
+    slots = stored.processing.cameras
+    present = {slots.get(camera, camera) for camera in robot.cameras}
+    missing = [key for key in stored.config.image_keys if key not in present]
+    missing = [key for key in missing if not key.startswith("empty_camera")]
+    if stored.processing.robot and missing:
+        raise CheckpointError(
+            "the checkpoint was trained with cameras that the contract does not have",
+            where=str(stored.path),
+            found=", ".join(robot.cameras),
+            allowed=", ".join(stored.config.image_keys),
+            fix="name the contract's cameras as in the data set that it was trained on",
+        )
 
 
 def _check_dims(stored: StoredCheckpoint, robot: Robot) -> None:
