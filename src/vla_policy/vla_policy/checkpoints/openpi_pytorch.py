@@ -55,7 +55,7 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
         format=CheckpointFormat.OPENPI_PYTORCH,
         path=path,
         config=config,
-        processing=Processing.openpi(config),
+        processing=_processing(stated, config),
         shapes={name: file.shapes[stored] for name, stored in names.items()},
         dtypes={name: file.dtypes[stored] for name, stored in names.items()},
         stream=lambda: stream(file, names),
@@ -69,7 +69,10 @@ def write(directory: Path, stored: StoredCheckpoint) -> None:
     config, precision = stored.config, _precision(stored.dtypes)
     shapes, dtypes, tensors = file_tensors(stored)
     write_safetensors(directory / WEIGHTS, shapes, dtypes, tensors, FILE_NAMES)
-    text = json.dumps(config_json(config, precision), indent=2) + "\n"
+    described = config_json(config, precision)
+    if stored.processing != Processing.openpi(config):
+        described["processing"] = stored.processing.to_json()
+    text = json.dumps(described, indent=2) + "\n"
     (directory / CONFIG).write_text(text, encoding="utf-8")
     write_assets(directory, stored.norm_stats)
     write_tokenizers(directory, stored)
@@ -115,6 +118,13 @@ def file_tensors(
     dtypes[UNUSED_EXPERT_HEAD] = _precision(stored.dtypes)
     head = torch.zeros(1).expand(shapes[UNUSED_EXPERT_HEAD])  # openpi's strict loader wants it
     return shapes, dtypes, chain(tensors, [(UNUSED_EXPERT_HEAD, head)])
+
+
+def _processing(stated: Stated, config: ModelConfig) -> Processing:
+    """openpi's, or that of the framework which the checkpoint was converted from."""
+    if "processing" not in stated.raw:
+        return Processing.openpi(config)
+    return Processing.from_json(stated.raw["processing"], f"{stated.where}, processing")
 
 
 def _precision(dtypes: Mapping[str, torch.dtype]) -> torch.dtype:

@@ -217,6 +217,7 @@ def _image_steps(processing: Processing, config: ModelConfig) -> list[Transform]
     resizes: dict[Resize, Transform] = {
         Resize.OPENPI: ResizeImages(**size),
         Resize.LEROBOT: ResizeImagesLerobot(**size),
+        Resize.LEROBOT_0_4: ResizeImagesLerobot(**size, padding=-3.0),
         Resize.FLUXVLA: StretchImages(**size),
     }
     steps: list[Transform] = [resizes[processing.resize]]
