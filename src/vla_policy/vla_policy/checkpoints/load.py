@@ -16,6 +16,7 @@ from vla_policy.checkpoints.open import read_checkpoint
 from vla_policy.checkpoints.stored import StoredCheckpoint
 from vla_policy.models.build import build_model
 from vla_policy.models.config import ModelConfig
+from vla_policy.models.lora import add_lora
 from vla_policy.models.paligemma import parameter_dtype
 from vla_policy.models.pi0 import Pi0
 from vla_policy.models.pi0_fast import Pi0Fast
@@ -48,6 +49,7 @@ def load_checkpoint(
     dtype: torch.dtype = torch.float32,
     *,
     defaults: ModelConfig | None = None,
+    keep_lora: bool = False,
 ) -> LoadedCheckpoint:
     """Loads a checkpoint directory of any supported format.
 
@@ -56,11 +58,12 @@ def load_checkpoint(
         device: Where the model goes; weights are streamed there one by one.
         dtype: float32 or bfloat16; bfloat16 keeps the float32 parts of the reference.
         defaults: Sizes that the files may leave out: those of a recipe.
+        keep_lora: Leave LoRA factors beside the weights instead of merging them.
 
     Raises:
         CheckpointError: The directory cannot be loaded; the message says why and what to do.
     """
-    stored = read_checkpoint(path, defaults)
+    stored = read_checkpoint(path, defaults, keep_lora=keep_lora)
     return LoadedCheckpoint(model=load_model(stored, device, dtype), stored=stored)
 
 
@@ -77,11 +80,17 @@ def load_model(
         )
     with torch.device("meta"):
         model = build_model(stored.config)
+        add_lora(model, stored.lora)
     tensors: dict[str, Tensor] = {}
     reported, done, total = time.monotonic(), 0, stored.num_bytes
     for name, tensor in stored.stream():
         # Without the copy it could be the mapped file, which may change under a running robot.
-        kept = tensor.to(device=device, dtype=parameter_dtype(name, dtype), copy=True)
+        kept = tensor.to(
+            device=device,
+            dtype=parameter_dtype(name, dtype),
+            copy=True,
+            memory_format=torch.contiguous_format,  # formats may hold weights transposed
+        )
         tensors[name] = _finite(kept, f"{stored.path}, {name}")
         done += tensor.nbytes
         if time.monotonic() - reported > REPORT_EVERY_S:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vla_core.errors import CheckpointError
-from vla_policy.checkpoints import openpi_pytorch
+from vla_policy.checkpoints import openpi_jax, openpi_pytorch
 from vla_policy.checkpoints.folder import checked_names
 from vla_policy.checkpoints.json_file import read_json_object
+from vla_policy.checkpoints.merge_lora import merge_lora
 from vla_policy.checkpoints.stored import CheckpointFormat, StoredCheckpoint
 from vla_policy.models.config import ModelConfig
 
@@ -17,21 +18,34 @@ PICKLE_SUFFIXES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 Reader = Callable[[Path, ModelConfig | None], StoredCheckpoint]
 READERS: Mapping[CheckpointFormat, Reader] = {
     CheckpointFormat.OPENPI_PYTORCH: openpi_pytorch.read,
+    CheckpointFormat.OPENPI_JAX: openpi_jax.read,
 }
 
 
-def read_checkpoint(path: Path | str, defaults: ModelConfig | None = None) -> StoredCheckpoint:
+def read_checkpoint(
+    path: Path | str, defaults: ModelConfig | None = None, *, keep_lora: bool = False
+) -> StoredCheckpoint:
     """What a checkpoint directory of any supported format says, without its weights.
 
     Args:
         path: The directory.
         defaults: Sizes that the files may leave out: those of a recipe.
+        keep_lora: Leave LoRA factors beside the weights instead of merging them.
 
     Raises:
         CheckpointError: The format is not known, or the files are damaged, hostile or incomplete.
     """
     path = Path(path).expanduser()
-    return READERS[detect_format(path)](path, defaults)
+    stored = READERS[detect_format(path)](path, defaults)
+    return stored if keep_lora else merge_lora(stored)
+
+
+def is_other_lerobot_policy(path: Path) -> bool:
+    """Whether a directory holds a LeRobot policy that is not of the pi0 family."""
+    if "config.json" not in _names(path):
+        return False
+    kind = read_json_object(path / "config.json").get("type", "pi0")
+    return kind not in ("pi0", "pi05", "pi0_fast")
 
 
 def detect_format(path: Path) -> CheckpointFormat:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vla_core.errors import CheckpointError
 from vla_core.stats import NormStats
-from vla_policy.checkpoints import openpi_pytorch
+from vla_policy.checkpoints import openpi_jax, openpi_pytorch
 from vla_policy.checkpoints.folder import new_directory
 from vla_policy.checkpoints.open import read_checkpoint
 from vla_policy.checkpoints.stored import AllStats, CheckpointFormat, StoredCheckpoint
@@ -25,6 +25,7 @@ from vla_policy.processing import Processing
 Writer = Callable[[Path, StoredCheckpoint], None]
 WRITERS: Mapping[CheckpointFormat, Writer] = {
     CheckpointFormat.OPENPI_PYTORCH: openpi_pytorch.write,
+    CheckpointFormat.OPENPI_JAX: openpi_jax.write,
 }
 
 
@@ -89,13 +90,22 @@ def convert(
             found=to.short,
             allowed=", ".join(known.short for known in WRITERS),
         )
+    if stored.lora and to is not CheckpointFormat.OPENPI_JAX:
+        raise CheckpointError(
+            "LoRA factors are kept apart in one format only",
+            where=str(stored.path),
+            found=to.short,
+            allowed=CheckpointFormat.OPENPI_JAX.short,
+            fix="merge them",
+        )
     if dtype is not None:
         stored = replace(stored, dtypes={n: parameter_dtype(n, dtype) for n in stored.dtypes})
     sums: dict[str, int] = {}
     with new_directory(directory) as partial:
         WRITERS[to](partial, replace(stored, stream=lambda: _summed(stored, sums)))
-        _require_same(stored, sums, read_checkpoint(partial, stored.config), to)
-    return read_checkpoint(directory, stored.config)
+        again = read_checkpoint(partial, stored.config, keep_lora=True)
+        _require_same(stored, sums, again, to)
+    return read_checkpoint(directory, stored.config, keep_lora=True)
 
 
 def _summed(stored: StoredCheckpoint, sums: dict[str, int]) -> Iterator[tuple[str, Tensor]]:
@@ -143,6 +153,7 @@ def _facts(stored: StoredCheckpoint) -> dict[str, object]:
         },
         "tokenizers": [file and crc32(file.read_bytes()) for file in files],
         "contract": stored.contract,
+        "lora": stored.lora,
     }
 
 

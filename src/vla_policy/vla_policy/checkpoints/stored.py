@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vla_core.stats import NormStats
 from vla_policy.models.config import ModelConfig
+from vla_policy.models.lora import LoraConfig
 from vla_policy.processing import Processing
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -56,6 +57,8 @@ class StoredCheckpoint:
         tokenizer: ``tokenizer.model`` beside the weights, None where there is none.
         fast_tokenizer: Directory of the FAST action tokenizer beside the weights, None likewise.
         contract: Content hash of the robot contract it was trained with, None where not stated.
+        lora: LoRA factors among the parameters, by expert; they are drawn before the weights that
+            they add to.
         missing: What a robot needs and the files do not state, each with what to do.
         notes: What a reader decided on the way, for people: ``LoRA factors merged``.
     """
@@ -71,6 +74,7 @@ class StoredCheckpoint:
     tokenizer: Path | None = None
     fast_tokenizer: Path | None = None
     contract: str | None = None
+    lora: Mapping[str, LoraConfig] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
