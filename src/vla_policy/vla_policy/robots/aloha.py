@@ -13,8 +13,8 @@ Source: openpi, src/openpi/policies/aloha_policy.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -22,7 +22,14 @@ import numpy as np
 
 from vla_core.errors import PolicyError
 from vla_core.transforms import AbsoluteActions, Array, Data, DeltaActions, Group, bool_mask
-from vla_policy.robots.robot import Robot, actions_and_prompt, camera_slots, random_images
+from vla_policy.robots.robot import (
+    Quantity,
+    Robot,
+    actions_and_prompt,
+    camera_slots,
+    quantities,
+    random_images,
+)
 
 CAMERAS = ("cam_high", "cam_low", "cam_left_wrist", "cam_right_wrist")
 DIMS = 14
@@ -137,61 +144,54 @@ def _hold(state: Array) -> Array:
 
 def make_example() -> Data:
     """An observation in contract units: the arms at rest, the grippers half open."""
-    arm = [0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.04]
-    return {
-        "state": np.array(arm * 2),
-        "images": random_images(("cam_high", "cam_left_wrist", "cam_right_wrist")),
-        "prompt": "transfer the cube",
-    }
+    return example([0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.04], "transfer the cube")
 
 
-def _build(_fast: bool, *, adapt_to_pi: bool, delta: bool, interbotix_grippers: bool) -> Group:
-    group = Group()
-    if interbotix_grippers:
-        group = group.push(inputs=[FromContract()], outputs=[ToContract()])
-    group = group.push(
-        inputs=[Inputs(adapt_to_pi=adapt_to_pi)], outputs=[Outputs(adapt_to_pi=adapt_to_pi)]
+def example(arm: list[float], prompt: str) -> Data:
+    """An observation of two arms in the same pose."""
+    cameras = ("cam_high", "cam_left_wrist", "cam_right_wrist")
+    return {"state": np.array(arm * 2), "images": random_images(cameras), "prompt": prompt}
+
+
+def with_delta(group: Group, delta: bool) -> Group:
+    """Joints, not grippers, as differences to the current state, where a model predicts that."""
+    if not delta:
+        return group
+    return group.push(inputs=[DeltaActions(DELTA)], outputs=[AbsoluteActions(DELTA)])
+
+
+def _build(_fast: bool, *, delta: bool) -> Group:
+    group = Group(inputs=(FromContract(), Inputs()), outputs=(Outputs(), ToContract()))
+    return with_delta(group, delta)
+
+
+def two_arms(joints: Iterable[str], gripper: Quantity, meaning: str) -> tuple[Quantity, ...]:
+    """Six joints (rad) and a gripper, left and right."""
+    arm = (*quantities(joints, "rad", meaning), gripper)
+    return tuple(
+        replace(quantity, name=f"{side}_{quantity.name}")
+        for side in ("left", "right")
+        for quantity in arm
     )
-    if delta:
-        group = group.push(inputs=[DeltaActions(DELTA)], outputs=[AbsoluteActions(DELTA)])
-    return group
-
-
-def _both_arms(*names: str) -> tuple[str, ...]:
-    return tuple(f"{side}_{name}" for side in ("left", "right") for name in names)
 
 
 _VIPERX = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")
-_PIPER = _both_arms(*(f"joint{i}" for i in range(1, 7)), "gripper")
-_WIDOWX = _both_arms(*(f"joint_{i}" for i in range(6)), "gripper")
-
 ALOHA = Robot(
     name="aloha",
-    state_names=_both_arms(*_VIPERX, "finger"),
-    action_names=_both_arms(*_VIPERX, "gripper"),
+    state=two_arms(
+        _VIPERX, Quantity(name="finger", unit="m", meaning="finger from the middle"), "joint angle"
+    ),
+    action=two_arms(
+        _VIPERX,
+        Quantity(name="gripper", unit="rad", meaning="gripper joint to go to"),
+        "joint angle to go to",
+    ),
     cameras=CAMERAS,
     required_cameras=("cam_high",),
     asset_id="trossen",  # openpi's name for the statistics of Interbotix ALOHA
-    build=partial(_build, adapt_to_pi=True, delta=True, interbotix_grippers=True),
+    build=partial(_build, delta=True),
+    make_example=make_example,
     hold=_hold,
 )
-# The two below run models that were fine-tuned on their own data, so the grippers (m) pass as they
-# are. Statistics of another robot do not fit them, whatever the asset is called.
-AGILEX = Robot(
-    name="aloha_agilex",
-    state_names=_PIPER,
-    action_names=_PIPER,
-    cameras=CAMERAS,
-    required_cameras=("cam_high",),
-    asset_id="aloha_agilex",
-    build=partial(_build, adapt_to_pi=False, delta=True, interbotix_grippers=False),
-)
-TROSSEN = Robot(
-    name="aloha_trossen",
-    state_names=_WIDOWX,
-    action_names=_WIDOWX,
-    cameras=CAMERAS,
-    required_cameras=("cam_high",),
-    asset_id="trossen",
-    build=partial(_build, adapt_to_pi=False, delta=False, interbotix_grippers=False),
-)
+# Models that predict joint angles instead of differences, as openpi's pi0_aloha_sim.
+ALOHA_ABSOLUTE = replace(ALOHA, name="aloha_absolute", build=partial(_build, delta=False))

@@ -18,6 +18,23 @@ import numpy as np
 from vla_core.errors import PolicyError
 from vla_core.images import as_uint8_hwc
 from vla_core.transforms import Array, Data, Group
+from vla_core.types import Observation
+from vla_policy.models.config import IMAGE_KEYS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """One element of a state or an action, as the contract knows it.
+
+    Attributes:
+        name: The contract's name.
+        unit: The contract's unit: rad, m, rad/s, m/s, or 1 for a share of a range.
+        meaning: Of the number, one clause.
+    """
+
+    name: str
+    unit: str
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,31 +43,59 @@ class Robot:
 
     Attributes:
         name: Key in the registry.
-        state_names: The S contract names of the state, in order.
-        action_names: The A contract names of the action, in order.
+        state: The S quantities of the state, in order.
+        action: The A quantities of the action, in order.
         cameras: Contract cameras that are understood.
         required_cameras: Those without which the policy does not run; the others may be absent.
         asset_id: Default folder of its statistics in a checkpoint.
         build: See `transforms`.
+        make_example: An observation in contract units, as `transforms` takes it.
         hold: State (S,) to the action (A,) that keeps the robot there.
+        pi0_slots: Camera slots of a pi0 or pi0.5 model of this platform, in the model's order.
+        fast_slots: The same of pi0-FAST.
+        model_dims: Size to which state and action grow on the way to the model; 0: they do not.
+        step_s: Time that one action stands for, where the numbers depend on it; 0: they do not.
     """
 
     name: str
-    state_names: tuple[str, ...]
-    action_names: tuple[str, ...]
+    state: tuple[Quantity, ...]
+    action: tuple[Quantity, ...]
     cameras: tuple[str, ...]
     required_cameras: tuple[str, ...]
     asset_id: str
     build: Callable[[bool], Group]
+    make_example: Callable[[], Data]
     hold: Callable[[Array], Array] = np.array
+    pi0_slots: tuple[str, ...] = IMAGE_KEYS
+    fast_slots: tuple[str, ...] = IMAGE_KEYS
+    model_dims: int = 0
+    step_s: float = 0.0
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return tuple(quantity.name for quantity in self.state)
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        return tuple(quantity.name for quantity in self.action)
 
     @property
     def state_dim(self) -> int:
-        return len(self.state_names)
+        return len(self.state)
 
     @property
     def action_dim(self) -> int:
-        return len(self.action_names)
+        return len(self.action)
+
+    @property
+    def model_state_dim(self) -> int:
+        """Size of the state that is normalised, and of its statistics."""
+        return max(self.state_dim, self.model_dims)
+
+    @property
+    def model_action_dim(self) -> int:
+        """Size of the action that is normalised, and of its statistics."""
+        return max(self.action_dim, self.model_dims)
 
     def transforms(self, *, fast: bool = False) -> Group:
         """Steps between the contract and a model, without normalisation.
@@ -64,23 +109,50 @@ class Robot:
         """
         return self.build(fast)
 
+    def make_observation(self, prompt: str = "") -> Observation:
+        """The example as an observation; a prompt takes the place of its own."""
+        example = self.make_example()
+        return Observation(stamp_ns=0, **(example | ({"prompt": prompt} if prompt else {})))
+
+    def slots(self, *, fast: bool = False) -> tuple[str, ...]:
+        """Camera slots that `transforms` fills, in the model's order."""
+        return self.fast_slots if fast else self.pi0_slots
+
     def check(
-        self, *, state_names: Iterable[str], action_names: Iterable[str], cameras: Iterable[str]
+        self,
+        *,
+        state_names: Iterable[str],
+        action_names: Iterable[str],
+        cameras: Iterable[str],
+        units: Mapping[str, str] | None = None,
+        policy_rate_hz: float | None = None,
     ) -> None:
         """Compare with a contract.
 
+        Args:
+            state_names: The contract's.
+            action_names: The contract's.
+            cameras: Names of the contract's.
+            units: By name, of the contract's joints; None: not compared.
+            policy_rate_hz: The contract's; None: not compared.
+
         Raises:
-            PolicyError: Names or their order differ, a camera is missing or not understood.
+            PolicyError: Names, their order or units differ, a camera is missing or not
+                understood, or actions come at another rate than the one that they are made for.
         """
-        for what, found, expected in (
-            ("state", tuple(state_names), self.state_names),
-            ("action", tuple(action_names), self.action_names),
+        for what, names, own in (
+            ("state", tuple(state_names), self.state),
+            ("action", tuple(action_names), self.action),
         ):
+            found, expected = (
+                _shown(names, units),
+                _shown([q.name for q in own], _units(own, units)),
+            )
             if found != expected:
                 raise PolicyError(
                     f"the contract's {what} does not fit robot {self.name}",
-                    found=f"{len(found)} ({', '.join(found)})",
-                    allowed=f"{len(expected)} ({', '.join(expected)})",
+                    found=f"{len(names)} ({', '.join(found)})",
+                    allowed=f"{len(own)} ({', '.join(expected)})",
                     fix="choose another robot adapter, or name the contract's joints so",
                 )
         present = set(cameras)
@@ -91,6 +163,27 @@ class Robot:
                 allowed=f"{', '.join(self.cameras)}; needed: {', '.join(self.required_cameras)}",
                 fix="name the contract's cameras so",
             )
+        if policy_rate_hz and self.step_s and not np.isclose(policy_rate_hz * self.step_s, 1):
+            raise PolicyError(
+                f"the contract's rate does not fit robot {self.name}",
+                where="policy_rate_hz",
+                found=policy_rate_hz,
+                allowed=f"{1 / self.step_s:g}: one action is a motion of {self.step_s:.4g} s",
+                fix="set policy_rate_hz so, or choose another robot adapter",
+            )
+
+
+def _units(own: Iterable[Quantity], units: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    return None if units is None else {quantity.name: quantity.unit for quantity in own}
+
+
+def _shown(names: Iterable[str], units: Mapping[str, str] | None) -> list[str]:
+    return [name if units is None else f"{name} [{units.get(name, '?')}]" for name in names]
+
+
+def quantities(names: Iterable[str], unit: str, meaning: str) -> tuple[Quantity, ...]:
+    """Several of one kind."""
+    return tuple(Quantity(name=name, unit=unit, meaning=meaning) for name in names)
 
 
 def camera_slots(images: Mapping[str, Array | None], *, mask_missing: bool = True) -> Data:

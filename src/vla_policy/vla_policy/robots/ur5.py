@@ -1,4 +1,4 @@
-"""UR5, UR5e and UR3: six joints and a gripper, a base and a wrist camera.
+"""UR5 and UR5e: six joints and a gripper, a base and a wrist camera.
 
 State and action, in the contract as in openpi: six joints (rad), gripper in [0, 1].
 
@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from vla_core.transforms import AbsoluteActions, Data, DeltaActions, Group, bool_mask
-from vla_policy.robots.robot import Robot, actions_and_prompt, camera_slots, random_images
+from vla_policy.robots.robot import (
+    Robot,
+    actions_and_prompt,
+    camera_slots,
+    quantities,
+    random_images,
+)
 
 CAMERAS = ("base_rgb", "wrist_rgb")
 DELTA = bool_mask(6, -1)
@@ -81,21 +87,27 @@ def _build(fast: bool) -> Group:
     )
 
 
-_NAMES = (
+_JOINTS = (
     "shoulder_pan_joint",
     "shoulder_lift_joint",
     "elbow_joint",
     "wrist_1_joint",
     "wrist_2_joint",
     "wrist_3_joint",
-    "gripper",
 )
 UR5 = Robot(
     name="ur5",
-    state_names=_NAMES,
-    action_names=_NAMES,
+    state=(
+        *quantities(_JOINTS, "rad", "joint angle"),
+        *quantities(("gripper",), "1", "0 open, 1 closed"),
+    ),
+    action=(
+        *quantities(_JOINTS, "rad", "joint angle to go to"),
+        *quantities(("gripper",), "1", "0 opens, 1 closes"),
+    ),
     cameras=CAMERAS,
     required_cameras=CAMERAS,
     asset_id="ur5e",
     build=_build,
+    make_example=make_example,
 )

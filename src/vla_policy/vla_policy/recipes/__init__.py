@@ -1,0 +1,46 @@
+"""Named policies: what a name alone fixes of a model and everything around it.
+
+openpi's registry, two forks of it for Trossen AI, and FluxVLA's platforms. Only what a running
+policy needs, and where training starts from.
+"""
+
+from __future__ import annotations
+
+from vla_core.errors import CheckpointError
+from vla_policy.recipes import fluxvla, openpi, trossen
+from vla_policy.recipes.openpi import NOT_HERE as NOT_HERE
+from vla_policy.recipes.recipe import Recipe as Recipe
+
+#: By name, in alphabetical order. Names that cannot run here stand in `NOT_HERE`, with the reason.
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in sorted(
+        (
+            *openpi.ALOHA,
+            *openpi.DROID,
+            *openpi.LIBERO,
+            *openpi.ROBOARENA,
+            *openpi.POLARIS,
+            *openpi.UR5,
+            *trossen.PLAIN,
+            *trossen.FLIPPED,
+            *fluxvla.ALL,
+        ),
+        key=lambda recipe: recipe.name,
+    )
+}
+
+
+def get(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        CheckpointError: There is none, or it cannot run here.
+    """
+    if name in NOT_HERE:
+        raise CheckpointError(
+            "this named policy does not run here", found=name, fix=NOT_HERE[name]
+        )
+    if name not in RECIPES:
+        raise CheckpointError("unknown named policy", found=name, allowed=", ".join(RECIPES))
+    return RECIPES[name]
