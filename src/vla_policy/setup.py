@@ -23,6 +23,11 @@ setup(
         "console_scripts": [
             "executor_node = vla_policy.nodes.executor_node:main",
             "policy_node = vla_policy.nodes.policy_node:main",
+            "preflight = vla_policy.cli.preflight:main",
+            "convert_checkpoint = vla_policy.cli.convert_checkpoint:main",
+            "infer = vla_policy.cli.infer:main",
+            "inspect = vla_policy.cli.inspect:main",
+            "list = vla_policy.cli.list:main",
             "make_random_checkpoint = vla_policy.cli.make_random_checkpoint:main",
         ],
     },

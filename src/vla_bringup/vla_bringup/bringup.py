@@ -25,8 +25,9 @@ from vla_core.parameters import Parameter
 PACKAGE = "vla_bringup"
 ARGUMENTS = (
     *("checkpoint", "contract", "policy", "prompt", "asset_id"),
-    *("device", "dry_run", "namespace", "sim"),
+    *("device", "dry_run", "namespace", "sim", "preflight"),
 )
+PREFLIGHT_S, FIRST_MESSAGES_S = 2, 30  # measured; longest wait for the robot to come up
 SIMULATION = tuple(p for p in ALOHA_SIM if p.name != "contract")
 
 
@@ -79,6 +80,11 @@ def generate(*, contract: str, prompt: str = "") -> LaunchDescription:
                 default_value="false",
                 description="Start a simulated robot on the topics of the real one.",
             ),
+            DeclareLaunchArgument(
+                "preflight",
+                default_value="true",
+                description="Let nothing move before the live topics have passed a check.",
+            ),
             *(
                 DeclareLaunchArgument(
                     p.name, default_value=str(p.default), description=_describe(p)
@@ -126,7 +132,45 @@ def _nodes(share: Path) -> list[LaunchDescriptionEntity]:
     simulated = OpaqueFunction(
         function=_simulated, condition=IfCondition(LaunchConfiguration("sim"))
     )
-    return [simulated, executor, policy]
+    return [simulated, policy, OpaqueFunction(function=_checked, args=[executor])]
+
+
+def _checked(context: LaunchContext, executor: Node) -> list[LaunchDescriptionEntity]:
+    """The executor, or the check that starts it when it has passed.
+
+    Before, nothing can move: the policy, which takes its time to load, only thinks.
+    """
+    given = context.launch_configurations
+    if not IfCondition(given["preflight"]).evaluate(context):
+        return [executor]
+
+    def ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        if context.is_shutdown:
+            return []
+        if event.returncode:
+            raise RuntimeError(
+                f"preflight has ended with exit code {event.returncode}, and the executor was not"
+                " started; preflight:=false does without it"
+            )
+        return [executor]
+
+    arguments = [
+        f"--{name.replace('_', '-')}={given[name]}"
+        for name in ("contract", "checkpoint", "asset_id")
+    ]
+    arguments += [f"--seconds={PREFLIGHT_S}", f"--wait={FIRST_MESSAGES_S}"]
+    if IfCondition(given["sim"]).evaluate(context):
+        arguments.append("--simulated")
+    return [
+        Node(
+            package="vla_policy",
+            executable="preflight",
+            namespace=LaunchConfiguration("namespace"),
+            arguments=arguments,
+            output="screen",
+            on_exit=ended,
+        )
+    ]
 
 
 def _refuse_misspelt(context: LaunchContext) -> None:
