@@ -11,11 +11,13 @@ from vla_policy.robots.agilex import AGILEX, AGILEX_ABSOLUTE
 from vla_policy.robots.aloha import ALOHA, ALOHA_ABSOLUTE
 from vla_policy.robots.droid import DROID, DROID_VELOCITY
 from vla_policy.robots.libero import LIBERO, LIBERO_DELTA
-from vla_policy.robots.plain import PLAIN as PLAIN
+from vla_policy.robots.plain import NAME as PLAIN
 from vla_policy.robots.plain import plain
 from vla_policy.robots.robot import Robot
 from vla_policy.robots.ur3 import UR3, UR3_MIXED
 from vla_policy.robots.ur5 import UR5
+
+__all__ = ["PLAIN", "ROBOTS", "Robot", "get", "plain"]
 
 #: All but `plain`, which is made from a contract.
 ROBOTS = {

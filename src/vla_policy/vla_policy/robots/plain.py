@@ -24,7 +24,7 @@ from vla_policy.robots.robot import (
     random_images,
 )
 
-PLAIN = "plain"
+NAME = "plain"
 _MEANINGS = {
     Kind.POSITION: "position to go to",
     Kind.GRIPPER: "gripper to go to",
@@ -84,7 +84,7 @@ def plain(contract: Contract, slots: Mapping[str, str] | None = None) -> Robot:
         )
     dims = len(contract.action_names)
     return Robot(
-        name=PLAIN,
+        name=NAME,
         state=_quantities(contract, contract.state, measured=True),
         action=_quantities(contract, contract.action_names, measured=False),
         cameras=cameras,
