@@ -7,23 +7,32 @@ the velocity is proportional to x, so that sampling shrinks the noise away. All 
 random as well and pull x towards a point that depends on images, state and prompt, and, by queries
 that turn slowly with the position, on the step of the chunk.
 
-Shapes: A action dimension, E width of the action expert.
+Random weights of pi0-FAST would write tokens that mean no actions. There one feed-forward layer
+holds a short chain of tokens by heart, each leading to the next, so that the model writes one
+given answer whatever it sees. All other weights are random.
+
+Shapes: A action dimension, E width of the action expert, W width of the language model.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vla_core.errors import CheckpointError
-from vla_policy.models.config import Pi0Config
+from vla_policy.models.config import Pi0Config, Pi0FastConfig
 from vla_policy.models.gemma import ROPE_BASE
 from vla_policy.models.pi0 import Pi0
+from vla_policy.models.pi0_fast import Pi0Fast
 
 Array = NDArray[np.float32]
 
 EXPERT_LAYERS = "gemma_expert.model.layers."
+LANGUAGE_MODEL = "paligemma_with_expert.paligemma.model.language_model."
+RECALL = 100.0  # length of a recalled token, in lengths of what else a layer adds
 PULL = {"self_attn.q_proj": 6.0, "self_attn.o_proj": 0.3, "mlp.down_proj": 0.05}
 FASTEST_TURN = 0.15  # rad per step of the chunk
 CONSTANT = 2.0  # length of the constant part of an action token, in lengths of the noise
@@ -50,6 +59,40 @@ def random_pi0(config: Pi0Config, seed: int) -> Pi0:
         if EXPERT_LAYERS in name and name.endswith("q_proj.weight"):
             drawn[name] = _turning_slowly(drawn[name], config.action_expert.head_dim)
     drawn |= _action_path(generator, config)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in drawn.items()})
+    return model.eval()
+
+
+def random_pi0_fast(config: Pi0FastConfig, seed: int, *, chain: Sequence[int]) -> Pi0Fast:
+    """A float32 model on the CPU; equal seeds give equal bits.
+
+    Args:
+        config: Sizes.
+        seed: Of the weights.
+        chain: Different tokens; the first is the last of every prompt, the others are written.
+    """
+    room = min(config.paligemma.width, config.paligemma.mlp_dim + 1)
+    if len(set(chain)) < len(chain) or not 0 < len(chain) <= room:
+        raise CheckpointError(
+            "the model cannot learn this answer by heart",
+            found=f"{len(chain)} tokens, {len(set(chain))} different",
+            allowed=f"at most {room}, all different",
+        )
+    generator = np.random.default_rng(seed)
+    model = Pi0Fast(config)
+    drawn = {
+        name: _draw(generator, name, tuple(parameter.shape))
+        for name, parameter in model.named_parameters()
+    }
+    width, links = config.paligemma.width, len(chain) - 1
+    tokens_WT = _orthonormal(generator, width, len(chain))
+    drawn[f"{LANGUAGE_MODEL}embed_tokens.weight"][list(chain)] = tokens_WT.T
+    layer = f"{LANGUAGE_MODEL}layers.0."
+    drawn[f"{layer}self_attn.o_proj.weight"] *= np.float32(0.1)  # the token itself leads on
+    for part in ("gate", "up"):  # both answer to a token, and their product to little else
+        drawn[f"{layer}mlp.{part}_proj.weight"][:links] = tokens_WT[:, :-1].T
+    # A norm has made the token sqrt(W) long, so that gate times up is W.
+    drawn[f"{layer}mlp.down_proj.weight"][:, :links] = RECALL * width**-0.5 * tokens_WT[:, 1:]
     model.load_state_dict({name: torch.from_numpy(array) for name, array in drawn.items()})
     return model.eval()
 
