@@ -140,21 +140,8 @@ class Robot:
             PolicyError: Names, their order or units differ, a camera is missing or not
                 understood, or actions come at another rate than the one that they are made for.
         """
-        for what, names, own in (
-            ("state", tuple(state_names), self.state),
-            ("action", tuple(action_names), self.action),
-        ):
-            found, expected = (
-                _shown(names, units),
-                _shown([q.name for q in own], _units(own, units)),
-            )
-            if found != expected:
-                raise PolicyError(
-                    f"the contract's {what} does not fit robot {self.name}",
-                    found=f"{len(names)} ({', '.join(found)})",
-                    allowed=f"{len(own)} ({', '.join(expected)})",
-                    fix="choose another robot adapter, or name the contract's joints so",
-                )
+        self._check_names("state", tuple(state_names), self.state, units)
+        self._check_names("action", tuple(action_names), self.action, units)
         present = set(cameras)
         if not set(self.required_cameras) <= present <= set(self.cameras):
             raise PolicyError(
@@ -172,13 +159,24 @@ class Robot:
                 fix="set policy_rate_hz so, or choose another robot adapter",
             )
 
-
-def _units(own: Iterable[Quantity], units: Mapping[str, str] | None) -> Mapping[str, str] | None:
-    return None if units is None else {quantity.name: quantity.unit for quantity in own}
-
-
-def _shown(names: Iterable[str], units: Mapping[str, str] | None) -> list[str]:
-    return [name if units is None else f"{name} [{units.get(name, '?')}]" for name in names]
+    def _check_names(
+        self,
+        what: str,
+        names: tuple[str, ...],
+        own: tuple[Quantity, ...],
+        units: Mapping[str, str] | None,
+    ) -> None:
+        found, expected = list(names), [quantity.name for quantity in own]
+        if units is not None:
+            found = [f"{name} [{units.get(name, '?')}]" for name in names]
+            expected = [f"{quantity.name} [{quantity.unit}]" for quantity in own]
+        if found != expected:
+            raise PolicyError(
+                f"the contract's {what} does not fit robot {self.name}",
+                found=f"{len(found)} ({', '.join(found)})",
+                allowed=f"{len(expected)} ({', '.join(expected)})",
+                fix="choose another robot adapter, or name the contract's joints so",
+            )
 
 
 def quantities(names: Iterable[str], unit: str, meaning: str) -> tuple[Quantity, ...]:
