@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vla_core.errors import CheckpointError
-from vla_policy.checkpoints import openpi_jax, openpi_pytorch
+from vla_policy.checkpoints import lerobot, openpi_jax, openpi_pytorch
 from vla_policy.checkpoints.folder import checked_names
 from vla_policy.checkpoints.json_file import read_json_object
 from vla_policy.checkpoints.merge_lora import merge_lora
@@ -19,6 +19,7 @@ Reader = Callable[[Path, ModelConfig | None], StoredCheckpoint]
 READERS: Mapping[CheckpointFormat, Reader] = {
     CheckpointFormat.OPENPI_PYTORCH: openpi_pytorch.read,
     CheckpointFormat.OPENPI_JAX: openpi_jax.read,
+    CheckpointFormat.LEROBOT: lerobot.read,
 }
 
 
@@ -28,13 +29,17 @@ def read_checkpoint(
     """What a checkpoint directory of any supported format says, without its weights.
 
     Args:
-        path: The directory.
+        path: The directory, or an ``hf://`` or ``gs://`` address.
         defaults: Sizes that the files may leave out: those of a recipe.
         keep_lora: Leave LoRA factors beside the weights instead of merging them.
 
     Raises:
         CheckpointError: The format is not known, or the files are damaged, hostile or incomplete.
     """
+    if ":/" in str(path):  # a Path has joined the two slashes
+        from vla_policy.checkpoints import hub  # slow, and not for local ones
+
+        path = hub.local_directory(path)
     path = Path(path).expanduser()
     stored = READERS[detect_format(path)](path, defaults)
     return stored if keep_lora else merge_lora(stored)
@@ -92,7 +97,7 @@ def _formats(path: Path, names: set[str]) -> list[CheckpointFormat]:
         found.append(CheckpointFormat.LEROBOT)
     if weights:
         found.append(_of_weights(path, names))
-    return found
+    return list(dict.fromkeys(found))  # an adapter may lie beside its base
 
 
 def _of_weights(path: Path, names: set[str]) -> CheckpointFormat:
