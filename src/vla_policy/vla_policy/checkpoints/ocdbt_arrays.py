@@ -155,14 +155,21 @@ class OcdbtWriter:
 
     path: Path
     arrays: Mapping[str, ArraySizes]
-    _stores: dict[str, Any] = field(default_factory=dict)
-    _waiting: Any = field(default_factory=ts.Transaction)
-    _waiting_bytes: int = 0
+    _stores: dict[str, Any] = field(init=False)
+    _waiting: Any = field(init=False, default_factory=ts.Transaction)
+    _waiting_bytes: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        context = _context(NODES_BYTES)
+        specs = {key: self._spec(key) for key in self.arrays}
+        # All at once: the database writes what comes together in one step.
+        opening = {key: ts.open(spec, context=context, create=True) for key, spec in specs.items()}
+        self._stores = _checked(
+            str(self.path), lambda: {key: future.result() for key, future in opening.items()}
+        )
 
     def write(self, key: str, index: tuple[int, ...], tensor: Tensor) -> None:
         """Writes what lies at ``index`` along the first axes of an array."""
-        if key not in self._stores:
-            self._stores[key] = self._create(key)
         tensor = tensor.contiguous()
         if tensor.dtype is torch.bfloat16:
             array = tensor.view(torch.int16).numpy().view(ts.bfloat16.numpy_dtype)
@@ -179,10 +186,10 @@ class OcdbtWriter:
         waiting, self._waiting, self._waiting_bytes = self._waiting, ts.Transaction(), 0
         _checked(str(self.path), waiting.commit_sync)
 
-    def _create(self, key: str) -> Any:
+    def _spec(self, key: str) -> dict[str, Any]:
         sizes = self.arrays[key]
         codes = {dtype: code for code, dtype in DTYPES.items()}
-        spec = {
+        return {
             "driver": "zarr",
             "kvstore": {**_database(self.path), "path": f"{key}/"},
             "metadata": {
@@ -193,13 +200,6 @@ class OcdbtWriter:
             },
             "store_data_equal_to_fill_value": True,
         }
-        context = _context(NODES_BYTES)
-        return _checked(
-            f"{self.path}, {key}",
-            lambda: ts.open(
-                spec, context=context, create=True, transaction=self._waiting
-            ).result(),
-        )
 
 
 def chunks_to_write(shape: tuple[int, ...], single: int, itemsize: int) -> tuple[int, ...]:

@@ -18,12 +18,7 @@ from torch import Tensor
 from vla_core.errors import CheckpointError
 from vla_policy.checkpoints.assets import read_assets, write_assets
 from vla_policy.checkpoints.json_file import read_json_object
-from vla_policy.checkpoints.model_config import (
-    TOKEN_EMBEDDING,
-    Stated,
-    config_json,
-    model_config,
-)
+from vla_policy.checkpoints.model_config import Stated, model_config
 from vla_policy.checkpoints.ocdbt_arrays import (
     TREE,
     ArraySizes,
@@ -41,13 +36,13 @@ from vla_policy.checkpoints.openpi_jax_names import (
     parameter_shapes_of,
     shown,
 )
+from vla_policy.checkpoints.openpi_pytorch import described, stated_processing
 from vla_policy.checkpoints.safetensors_file import require_shapes
 from vla_policy.checkpoints.stored import CheckpointFormat, Shapes, StoredCheckpoint
 from vla_policy.checkpoints.tokenizer_files import find_tokenizers, write_tokenizers
 from vla_policy.models.build import build_model
 from vla_policy.models.config import ModelConfig, Pi0Config, Pi0FastConfig
 from vla_policy.models.lora import LoraConfig, add_lora
-from vla_policy.processing import Processing
 
 PARAMS, CONFIG, ROOT = "params", "config.json", "params."
 VALUE = ".value"  # what a training run's state adds to each key
@@ -86,7 +81,7 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
         format=CheckpointFormat.OPENPI_JAX,
         path=path,
         config=config,
-        processing=Processing.openpi(config),
+        processing=stated_processing(stated, config),
         shapes=expected,
         dtypes=dtypes,
         stream=lambda: _stream(database, keys),
@@ -120,7 +115,7 @@ def write(directory: Path, stored: StoredCheckpoint) -> None:
             "weights are missing", where=str(stored.path), found=", ".join(sorted(left)[:5])
         )
     _write_json(directory / PARAMS / TREE, _tree(arrays))
-    raw = config_json(stored.config, stored.dtypes[TOKEN_EMBEDDING])
+    raw = described(stored)
     for block, lora in stored.lora.items():
         raw[block]["lora"] = {"rank": lora.rank, "alpha": lora.alpha, "targets": lora.targets}
     _write_json(directory / CONFIG, raw)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,7 +56,7 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
         format=CheckpointFormat.OPENPI_PYTORCH,
         path=path,
         config=config,
-        processing=_processing(stated, config),
+        processing=stated_processing(stated, config),
         shapes={name: file.shapes[stored] for name, stored in names.items()},
         dtypes={name: file.dtypes[stored] for name, stored in names.items()},
         stream=lambda: stream(file, names),
@@ -66,13 +67,9 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
 
 def write(directory: Path, stored: StoredCheckpoint) -> None:
     """Writes an empty directory in this format."""
-    config, precision = stored.config, _precision(stored.dtypes)
     shapes, dtypes, tensors = file_tensors(stored)
     write_safetensors(directory / WEIGHTS, shapes, dtypes, tensors, FILE_NAMES)
-    described = config_json(config, precision)
-    if stored.processing != Processing.openpi(config):
-        described["processing"] = stored.processing.to_json()
-    text = json.dumps(described, indent=2) + "\n"
+    text = json.dumps(described(stored), indent=2) + "\n"
     (directory / CONFIG).write_text(text, encoding="utf-8")
     write_assets(directory, stored.norm_stats)
     write_tokenizers(directory, stored)
@@ -120,7 +117,15 @@ def file_tensors(
     return shapes, dtypes, chain(tensors, [(UNUSED_EXPERT_HEAD, head)])
 
 
-def _processing(stated: Stated, config: ModelConfig) -> Processing:
+def described(stored: StoredCheckpoint) -> dict[str, Any]:
+    """The ``config.json`` of a checkpoint in openpi's layouts."""
+    raw = config_json(stored.config, _precision(stored.dtypes))
+    if stored.processing != Processing.openpi(stored.config):
+        raw["processing"] = stored.processing.to_json()
+    return raw
+
+
+def stated_processing(stated: Stated, config: ModelConfig) -> Processing:
     """openpi's, or that of the framework which the checkpoint was converted from."""
     if "processing" not in stated.raw:
         return Processing.openpi(config)
