@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,15 @@ def model(family: str, dtype: torch.dtype = torch.float32) -> Pi0:
     return found
 
 
-def fast_model(dtype: torch.dtype = torch.float32) -> Pi0Fast:
+@cache
+def _loaded_fast(dtype: torch.dtype) -> Pi0Fast:
     found = load_checkpoint(GOLDEN / FAST, dtype=dtype).model
     assert isinstance(found, Pi0Fast)
     return found
+
+
+def fast_model(dtype: torch.dtype = torch.float32) -> Pi0Fast:
+    return copy.deepcopy(_loaded_fast(dtype))
 
 
 def given(family: str, name: str) -> torch.Tensor:
