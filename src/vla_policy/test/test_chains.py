@@ -22,7 +22,7 @@ from vla_policy.models.random_init import random_pi0
 from vla_policy.policies import Policy
 from vla_policy.policies.hold import HoldPolicy
 from vla_policy.policies.local import LocalPolicy
-from vla_policy.policies.pipeline import assemble, steps_for
+from vla_policy.policies.pipeline import assemble, make_tokenizer, steps_for
 from vla_policy.processing import Processing
 from vla_policy.robots import aloha, droid, ur5
 from vla_policy.tokenizers.paligemma import PaligemmaTokenizer
@@ -156,7 +156,7 @@ def policy_for(
     return LocalPolicy(
         random_pi0(tiny(pi05=pi05), seed=0),
         robot=robot,
-        steps=steps_for(stored, robot, default_prompt=default_prompt),
+        steps=steps_for(stored, robot, make_tokenizer(stored), default_prompt=default_prompt),
         num_steps=2,
     )
 
@@ -251,7 +251,8 @@ def test_checkpoint_that_does_not_fit_is_refused_at_construction(
 ) -> None:
     robot = robots.get(name)
     with pytest.raises(CheckpointError, match=message):
-        steps_for(checkpoint(robot, **change), robot)
+        stored = checkpoint(robot, **change)
+        steps_for(stored, robot, make_tokenizer(stored))
 
 
 def test_checkpoint_without_tokenizer_is_refused(
@@ -260,7 +261,7 @@ def test_checkpoint_without_tokenizer_is_refused(
     monkeypatch.delenv("VLA_TOKENIZER", raising=False)
     robot = robots.get("ur5")
     with pytest.raises(CheckpointError, match="no tokenizer"):
-        steps_for(checkpoint(robot, path=tmp_path, tokenizer=None), robot)
+        make_tokenizer(checkpoint(robot, path=tmp_path, tokenizer=None))
 
 
 def test_padded_statistics_and_a_chosen_asset_are_accepted(
@@ -276,7 +277,12 @@ def test_padded_statistics_and_a_chosen_asset_are_accepted(
         LocalPolicy(
             model,
             robot=robot,
-            steps=steps_for(checkpoint(robot, norm_stats={"mine": stats}), robot, asset_id="mine"),
+            steps=steps_for(
+                checkpoint(robot, norm_stats={"mine": stats}),
+                robot,
+                PaligemmaTokenizer(TOKENIZER, tiny().max_token_len),
+                asset_id="mine",
+            ),
         ).infer(observation("ur5"))
         for stats in (short, padded)
     ]

@@ -19,18 +19,27 @@ POLICY_NODE = (
         name="checkpoint",
         default="",
         required=True,
-        description="Checkpoint directory, or `hold:` for a policy that stays where it is.",
+        description="Directory, `hf://owner/name@revision`, `gs://bucket/path`, a recipe's name,"
+        " `replay:<dataset>#<episode>`, or `hold:` for a policy that stays where it is.",
+    ),
+    Parameter(
+        name="recipe",
+        default="",
+        description="Named policy that the checkpoint belongs to (`ros2 run vla_policy list`);"
+        " empty: what its files say.",
     ),
     Parameter(
         name="asset_id",
         default="",
-        description="Normalisation statistics in the checkpoint; empty: those of the robot.",
+        description="Normalisation statistics in the checkpoint; empty: those of the recipe, or of"
+        " the data trained on.",
     ),
     Parameter(
         name="prompt",
         default="",
         dynamic=True,
-        description="The task in words; also set by the topic `~/prompt`. Empty: no inference.",
+        description="The task in words; also set by the topic `~/prompt`. Empty: that of the recipe,"
+        " else no inference.",
     ),
     Parameter(
         name="device",

@@ -20,6 +20,7 @@ from vla_core.errors import CodecError, PolicyError, SampleError
 from vla_core.observation import build_observation, read_stream
 from vla_core.sampling import Sample, StreamBuffer, select
 from vla_core.types import FloatArray
+from vla_policy import recipes
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.inference_worker import InferenceWorker, Request
 from vla_policy.nodes.lifecycle import FAREWELL, Supervised, run
@@ -56,11 +57,14 @@ class PolicyNode(Supervised):
         self._policy = open_policy(
             str(values["checkpoint"]),
             self._contract,
+            recipe=str(values["recipe"]),
             device=str(values["device"]),
             precision=str(values["precision"]),
             num_steps=int(values["num_steps"]),
             asset_id=str(values["asset_id"]),
         )
+        named = recipes.named(str(values["checkpoint"]), str(values["recipe"]))
+        self._default_prompt = named.default_prompt if named else ""
         self.entities.append(partial(delattr, self, "_policy"))  # its memory, before another one
         self._buffers: dict[str, StreamBuffer[Any]] = {}
         self._inputs: dict[str, Input] = {}
@@ -128,7 +132,7 @@ class PolicyNode(Supervised):
         self._chunks.publish(message)
 
     def _inference_tick(self) -> None:
-        prompt = str(self.get_parameter("prompt").value)
+        prompt = str(self.get_parameter("prompt").value) or self._default_prompt
         if not prompt:
             self._counts["no_prompt"] += 1
             self.get_logger().warning(

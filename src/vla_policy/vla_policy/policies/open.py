@@ -5,17 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import time
-
-import numpy as np
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vla_core.contract import Contract
-from vla_core.errors import PolicyError
+from vla_core.errors import CheckpointError, PolicyError
 from vla_core.image_codecs import DEPTH_ENCODINGS
-from vla_core.types import Observation
 from vla_policy import robots
 from vla_policy.policies import Policy
 from vla_policy.policies.hold import HoldPolicy
+from vla_policy.policies.replay import REPLAY, ReplayPolicy
 from vla_policy.robots.robot import Robot
+
+if TYPE_CHECKING:
+    import torch
+
+    from vla_policy.policies.source import Source
 
 HOLD = "hold:"
 
@@ -26,6 +32,7 @@ def open_policy(
     checkpoint: str,
     contract: Contract,
     *,
+    recipe: str = "",
     device: str = "auto",
     precision: str = "auto",
     num_steps: int = 10,
@@ -34,51 +41,104 @@ def open_policy(
     """A policy for this robot, warmed up by one inference.
 
     Args:
-        checkpoint: A checkpoint directory, or ``hold:``.
+        checkpoint: A checkpoint directory of any format, ``hf://owner/name@revision``,
+            ``gs://bucket/path``, a recipe's name, ``replay:<dataset>#<episode>``, or ``hold:``.
         contract: The robot.
+        recipe: Named policy that the checkpoint belongs to; empty: what its files say.
         device: ``cpu``, ``cuda``, or ``auto``.
         precision: ``float32``, ``bfloat16``, or ``auto``.
         num_steps: Euler steps of the flow.
-        asset_id: Statistics to use; empty: the robot adapter's.
+        asset_id: Statistics to use; empty: the recipe's, or those of the data trained on.
 
     Raises:
         CheckpointError: it cannot be loaded or does not fit.
         PolicyError: the robot is not known, or the contract does not fit its adapter.
     """
-    robot = robots.get(contract.adapter)
-    robot.check(
-        state_names=contract.state,
-        action_names=contract.action_names,
-        cameras=[camera.name for camera in contract.cameras],
-    )
-    depth = [camera.name for camera in contract.cameras if camera.encoding in DEPTH_ENCODINGS]
-    if depth:
-        raise PolicyError(
-            "policies of this family see colour",
-            where="cameras",
-            found=", ".join(depth),
-            allowed="cameras without depth",
-            fix="leave depth cameras out of the contract that the policy runs with",
-        )
+    _refuse_depth(contract)
     if checkpoint == HOLD:
+        from vla_policy.policies.source import check_contract
+
+        robot = robots.get(contract.adapter, contract)
+        check_contract(robot, contract)
         return HoldPolicy(robot=robot, horizon=max(2, round(contract.policy_rate_hz)))
-    policy = _open_local(checkpoint, robot, device, precision, num_steps, asset_id)
+    if checkpoint.startswith(REPLAY):
+        return ReplayPolicy.open(checkpoint, contract)
+    # Here, because torch takes seconds and is not needed above.
+    from vla_policy.checkpoints.open import is_other_lerobot_policy
+    from vla_policy.policies.source import read_source, robot_for
+
+    if is_other_lerobot_policy(path := Path(checkpoint)):
+        from vla_policy.policies.lerobot import LerobotPolicy
+
+        return LerobotPolicy.open(path, contract, device=choose_device(device, precision)[0])
+    source = read_source(checkpoint, recipe)
+    return open_for_robot(
+        source,
+        robot_for(source, contract),
+        device=device,
+        precision=precision,
+        num_steps=num_steps,
+        asset_id=asset_id,
+    )
+
+
+def open_for_robot(
+    source: Source,
+    robot: Robot,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    num_steps: int = 10,
+    asset_id: str = "",
+) -> Policy:
+    """A policy of the pi0 family for an adapter; arguments as `open_policy`."""
+    from vla_policy.checkpoints.load import load_model
+    from vla_policy.models.pi0_fast import EOS
+    from vla_policy.policies.local import LocalPolicy
+    from vla_policy.policies.pipeline import make_tokenizer, steps_for
+    from vla_policy.tokenizers.fast import FastTokenizer
+
+    stored, recipe = source.stored, source.recipe
+    if stored.missing:
+        raise CheckpointError(
+            "the checkpoint does not state all that a robot needs",
+            where=str(stored.path),
+            found="; ".join(stored.missing),
+            allowed="nothing missing",
+            fix="name the recipe that it was trained with: ros2 run vla_policy list",
+        )
+    if not stored.processing.robot:  # openpi states no names of cameras: the adapter's are meant
+        slots = robot.slots(fast=stored.config.model_type == "pi0_fast")
+        stored = replace(stored, config=replace(stored.config, image_keys=slots))
+    tokenizer = make_tokenizer(stored)
+    steps = steps_for(  # before the weights: what does not fit is refused at once
+        stored,
+        robot,
+        tokenizer,
+        asset_id=source.asset_id(asset_id),
+        default_prompt=recipe.default_prompt if recipe else "",
+    )
+    policy = LocalPolicy(
+        load_model(stored, *choose_device(device, precision)),
+        robot=robot,
+        steps=steps,
+        num_steps=num_steps,
+        stop_token=tokenizer.stop_token if isinstance(tokenizer, FastTokenizer) else EOS,
+    )
     began = time.perf_counter()
-    policy.infer(_example(contract))
+    policy.infer(robot.make_observation())
     policy.reset()
     _log.info("warm-up inference took %.2f s", time.perf_counter() - began)
     return policy
 
 
-def _open_local(
-    checkpoint: str, robot: Robot, device: str, precision: str, num_steps: int, asset_id: str
-) -> Policy:
-    import torch  # here: seconds, and not needed for hold:
+def choose_device(device: str, precision: str) -> tuple[str, torch.dtype]:
+    """The device and the type of weights that ``auto`` stands for.
 
-    from vla_policy.checkpoints.load import load_model
-    from vla_policy.checkpoints.open import read_checkpoint
-    from vla_policy.policies.local import LocalPolicy
-    from vla_policy.policies.pipeline import steps_for
+    Raises:
+        PolicyError: There is no GPU.
+    """
+    import torch
 
     if device == "cuda" and not torch.cuda.is_available():
         raise PolicyError("no GPU", where="device", found="cuda", allowed="cpu, or auto")
@@ -88,21 +148,16 @@ def _open_local(
         precision = "bfloat16" if device == "cuda" else "float32"
     if device == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # a core is left for the executor
-    stored = read_checkpoint(checkpoint)
-    steps = steps_for(stored, robot, asset_id=asset_id)  # what does not fit is refused first
-    model = load_model(stored, device, getattr(torch, precision))
-    return LocalPolicy(model, robot=robot, steps=steps, num_steps=num_steps)
+    return device, getattr(torch, precision)
 
 
-def _example(contract: Contract) -> Observation:
-    """An observation of the right shapes: joints in the middle of their ranges, black images."""
-    joints = [contract.joints[name] for name in contract.state]
-    return Observation(
-        stamp_ns=0,
-        state=np.array([(joint.lower + joint.upper) / 2 for joint in joints]),
-        images={
-            camera.name: np.zeros((camera.height, camera.width, 3), np.uint8)
-            for camera in contract.cameras
-        },
-        prompt="warm up",
-    )
+def _refuse_depth(contract: Contract) -> None:
+    depth = [camera.name for camera in contract.cameras if camera.encoding in DEPTH_ENCODINGS]
+    if depth:
+        raise PolicyError(
+            "policies of this family see colour",
+            where="cameras",
+            found=", ".join(depth),
+            allowed="cameras without depth",
+            fix="leave depth cameras out of the contract that the policy runs with",
+        )

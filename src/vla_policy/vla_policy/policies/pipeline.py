@@ -43,27 +43,32 @@ _log = logging.getLogger(__name__)
 
 
 def steps_for(
-    stored: StoredCheckpoint, robot: Robot, *, asset_id: str = "", default_prompt: str = ""
+    stored: StoredCheckpoint,
+    robot: Robot,
+    tokenizer: PaligemmaTokenizer | FastTokenizer,
+    *,
+    asset_id: str = "",
+    default_prompt: str = "",
 ) -> Group:
     """All steps between a robot and a checkpoint's model.
 
     Args:
         stored: The checkpoint.
         robot: The platform.
+        tokenizer: See `make_tokenizer`.
         asset_id: Statistics in the checkpoint; empty: see `choose_statistics`.
         default_prompt: Task for observations that name none; empty: those are refused.
 
     Raises:
-        CheckpointError: Sizes, statistics or tokenizer do not fit the robot or the model.
+        CheckpointError: Sizes, cameras or statistics do not fit the robot.
     """
     _check_dims(stored, robot)
-    _check_cameras(stored, robot)
     return assemble(
         robot.transforms(fast=isinstance(stored.config, Pi0FastConfig)),
         config=stored.config,
         processing=stored.processing,
         stats=choose_statistics(stored, robot, asset_id),
-        tokenizer=make_tokenizer(stored),
+        tokenizer=tokenizer,
         default_prompt=default_prompt,
     )
 
@@ -139,7 +144,7 @@ def choose_statistics(
             fix="set asset_id to one of those found if it was computed on this robot's data",
         )
     _log.info("norm_stats=%s of=%s robot=%s", name, stored.path, robot.name)
-    dims = {"state": robot.state_dim, "actions": robot.action_dim}
+    dims = {"state": robot.model_state_dim, "actions": robot.model_action_dim}
     for key, scaling in stored.processing.scaling.items():
         if scaling is Scaling.IDENTITY:
             continue
@@ -189,29 +194,6 @@ def make_tokenizer(stored: StoredCheckpoint) -> PaligemmaTokenizer | FastTokeniz
     return FastTokenizer(text, FastCodec.load(stored.fast_tokenizer), layout=config.layout)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChooseSlots:
-    """Cameras go to the slots that the checkpoint has for them; others are left out.
-
-    Args:
-        slots: Slot of a camera, where its name is another.
-        image_keys: The slots of the model.
-    """
-
-    slots: Mapping[str, str]
-    image_keys: tuple[str, ...]
-
-    def __call__(self, data: Mapping[str, Any], /) -> Data:
-        chosen = {self.slots.get(name, name): name for name in data["image"]}
-        names = {slot: chosen[slot] for slot in self.image_keys if slot in chosen}
-        return {
-            **data,
-            **{
-                key: {s: data[key][n] for s, n in names.items()} for key in ("image", "image_mask")
-            },
-        }
-
-
 def _image_steps(processing: Processing, config: ModelConfig) -> list[Transform]:
     size = {"height": config.siglip.image_size, "width": config.siglip.image_size}
     resizes: dict[Resize, Transform] = {
@@ -221,41 +203,25 @@ def _image_steps(processing: Processing, config: ModelConfig) -> list[Transform]
         Resize.FLUXVLA: StretchImages(**size),
     }
     steps: list[Transform] = [resizes[processing.resize]]
-    if processing.robot:  # the slots of an adapter are the model's already
-        steps.insert(0, ChooseSlots(slots=processing.cameras, image_keys=config.image_keys))
     if processing.image_mean_std is not None:
         mean, std = processing.image_mean_std
         steps.append(StandardizeImages(mean=mean, std=std))
     return steps
 
 
-def _check_cameras(stored: StoredCheckpoint, robot: Robot) -> None:
-    """Every slot of a checkpoint that names its own cameras has one."""
-    slots = stored.processing.cameras
-    present = {slots.get(camera, camera) for camera in robot.cameras}
-    missing = [key for key in stored.config.image_keys if key not in present]
-    missing = [key for key in missing if not key.startswith("empty_camera")]
-    if stored.processing.robot and missing:
-        raise CheckpointError(
-            "the checkpoint was trained with cameras that the contract does not have",
-            where=str(stored.path),
-            found=", ".join(robot.cameras),
-            allowed=", ".join(stored.config.image_keys),
-            fix="name the contract's cameras as in the data set that it was trained on",
-        )
-
-
 def _check_dims(stored: StoredCheckpoint, robot: Robot) -> None:
     """A flow model pads both; FAST writes exactly the robot's actions."""
     config = stored.config
-    needed = max(robot.state_dim, robot.action_dim)
     exact = isinstance(config, Pi0FastConfig)
-    if config.action_dim != robot.action_dim if exact else config.action_dim < needed:
+    needed = robot.model_action_dim
+    if not exact:
+        needed = max(needed, robot.model_state_dim)
+    if config.action_dim != needed if exact else config.action_dim < needed:
         raise CheckpointError(
             f"the model {'writes other actions than those of' if exact else 'is too narrow for'}"
             f" robot {robot.name}",
             where=str(stored.path),
             found=f"action_dim {config.action_dim}",
-            allowed=robot.action_dim if exact else f"at least {needed}",
+            allowed=needed if exact else f"at least {needed}",
             fix="use a checkpoint that was trained for this robot",
         )

@@ -6,6 +6,8 @@ policy needs, and where training starts from.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vla_core.errors import CheckpointError
 from vla_policy.recipes import fluxvla, openpi, trossen
 from vla_policy.recipes.openpi import NOT_HERE as NOT_HERE
@@ -44,3 +46,17 @@ def get(name: str) -> Recipe:
     if name not in RECIPES:
         raise CheckpointError("unknown named policy", found=name, allowed=", ".join(RECIPES))
     return RECIPES[name]
+
+
+def named(checkpoint: str, recipe: str) -> Recipe | None:
+    """The recipe that a user means: the one given, else the one that `checkpoint` is a name of.
+
+    A directory of that name goes first.
+
+    Raises:
+        CheckpointError: The one given does not exist.
+    """
+    if recipe:
+        return get(recipe)
+    meant = checkpoint in RECIPES or checkpoint in NOT_HERE
+    return get(checkpoint) if meant and not Path(checkpoint).exists() else None

@@ -1,0 +1,158 @@
+"""Runs a model on recorded inputs of a reference implementation, and compares its outputs.
+
+The arrays of a case are named `in/...` and `out/...`; images are uint8, state and noise are
+normalised. Cases of a flow model hold one noise for sampling and loss, or, as openpi's JAX cases,
+`in/train_noise` and `in/train_time` for the loss, which is then the mean over action dimensions.
+
+Shapes: B batch, H horizon, D model action dims, L row length, T generated tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vla_core.errors import PolicyError
+from vla_policy.models.inputs import ModelInputs
+from vla_policy.models.pi0 import Pi0
+from vla_policy.models.pi0_fast import Pi0Fast
+
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+FLOW_STEPS = (10, 5)
+
+
+def load_case(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a case; objects in the file are refused.
+
+    Raises:
+        PolicyError: It is no npz file, or holds no inputs.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            case = dict(arrays)
+    except (ValueError, OSError, AttributeError) as error:  # AttributeError: a bare npy array
+        raise PolicyError(
+            "a case cannot be read", where=str(path), found=error, allowed="an npz file"
+        ) from error
+    if "in/tokens" not in case:
+        raise PolicyError(
+            "a case without inputs",
+            where=str(path),
+            found=", ".join(sorted(case)[:8]),
+            allowed="arrays in/tokens, in/token_mask, in/image/<camera>, ...",
+        )
+    return case
+
+
+@torch.no_grad()
+def run_case(model: Pi0 | Pi0Fast, case: Arrays) -> dict[str, NDArray[Any]]:
+    """`out/...` for the `in/...` of a case.
+
+    Raises:
+        PolicyError: An array that the model needs is missing or of the wrong shape.
+    """
+    try:
+        results = _flow(model, case) if isinstance(model, Pi0) else _fast(model, case)
+    except KeyError as error:
+        raise PolicyError(
+            "the case lacks an array that this model needs",
+            found=", ".join(sorted(n for n in case if n.startswith("in/"))),
+            allowed=error.args[0],
+        ) from error
+    return {f"out/{name}": tensor.cpu().numpy() for name, tensor in results.items()}
+
+
+def compare(results: Arrays, case: Arrays, recorded: str = "out") -> dict[str, float]:
+    """Largest difference over the largest magnitude, by name, where the case has the output.
+
+    Tokens count as 0 where all are equal, else as infinite.
+    """
+    errors = {}
+    for name, found in results.items():
+        wanted = case.get(name.replace("out", recorded, 1))
+        if wanted is None:
+            continue
+        if found.shape != wanted.shape:
+            errors[name] = float("inf")
+        elif np.issubdtype(wanted.dtype, np.integer):
+            errors[name] = 0.0 if np.array_equal(found, wanted) else float("inf")
+        else:
+            scale = float(np.abs(wanted).max()) or 1.0
+            errors[name] = float(np.abs(found.astype(np.float64) - wanted).max()) / scale
+    return errors
+
+
+def _flow(model: Pi0, case: Arrays) -> dict[str, torch.Tensor]:
+    inputs = _inputs(model, case)
+    noise = _float(model, case["in/noise"])
+    results = {
+        f"sample_actions_{steps}": model.sample_actions(inputs, noise, steps)
+        for steps in FLOW_STEPS
+    }
+    if "in/actions" not in case:
+        return results
+    of_jax = "in/train_noise" in case
+    noise = _float(model, case["in/train_noise" if of_jax else "in/noise"])
+    time = _float(model, case["in/train_time" if of_jax else "in/time"])
+    actions = _float(model, case["in/actions"])
+    mixed = time[:, None, None] * noise + (1 - time[:, None, None]) * actions
+    loss = model.loss(inputs, actions, noise, time)
+    return results | {
+        "velocity": model.joint_velocity(inputs, mixed, time),
+        "loss": loss.mean(-1) if of_jax else loss,
+    }
+
+
+def _fast(model: Pi0Fast, case: Arrays) -> dict[str, torch.Tensor]:
+    written = model.generate(_inputs(model, case), keep_logits=True)
+    results = {"tokens": written.tokens}
+    if written.logits is not None:
+        results["logits"] = written.logits
+    if "in/stop/tokens" in case:  # one prompt that ends early, with the images of the first row
+        written = model.generate(_inputs(model, case, "in/stop/", rows=1), keep_logits=True)
+        results["stop/tokens"] = written.tokens
+        if written.logits is not None:
+            results["stop/logits"] = written.logits
+    if "in/train/tokens" in case:
+        ar_mask, loss_mask = (
+            torch.tensor(case[f"in/train/{name}"], device=model.device)
+            for name in ("token_ar_mask", "token_loss_mask")
+        )
+        results["loss"] = model.loss(
+            _inputs(model, case, "in/train/"), ar_mask, loss_mask.to(torch.bool)
+        )
+    return results
+
+
+def _inputs(
+    model: Pi0 | Pi0Fast, case: Arrays, prompt: str = "in/", rows: int | None = None
+) -> ModelInputs:
+    """Images and state of a case with one of its prompts."""
+    cameras = [name for name in model.config.image_keys if f"in/image/{name}" in case]
+    if unknown := {n for n in case if n.startswith("in/image/")} - {
+        f"in/image/{c}" for c in cameras
+    }:
+        raise PolicyError(
+            "the case has cameras that the model does not know",
+            found=", ".join(sorted(unknown)),
+            allowed=", ".join(model.config.image_keys),
+        )
+    tokens = case[f"{prompt}tokens"]
+    state = case.get("in/state", np.zeros((len(tokens), model.config.action_dim), np.float32))
+    return ModelInputs.from_numpy(
+        images={name: case[f"in/image/{name}"][:rows] for name in cameras},
+        image_masks={name: case[f"in/image_mask/{name}"][:rows] for name in cameras},
+        tokens=tokens,
+        token_mask=case[f"{prompt}token_mask"],
+        state=state[:rows],
+        device=model.device,
+    )
+
+
+def _float(model: Pi0, array: NDArray[Any]) -> torch.Tensor:
+    return torch.tensor(array, dtype=torch.float32, device=model.device)
