@@ -21,6 +21,11 @@ RMS_NORM_EPS = 1e-6
 ROPE_BASE = 10_000.0
 
 
+def embedding(rows: int, width: int) -> nn.Embedding:
+    """A table of zeros. To draw normal numbers on the meta device, torch imports its compiler."""
+    return nn.Embedding.from_pretrained(torch.zeros(rows, width), freeze=False)
+
+
 class RMSNorm(nn.Module):
     """Root-mean-square norm in float32.
 
@@ -99,7 +104,7 @@ class Gemma(nn.Module):
         super().__init__()
         self.config = config
         if vocab_size is not None:
-            self.embed_tokens = nn.Embedding(vocab_size, config.width)
+            self.embed_tokens = embedding(vocab_size, config.width)
         self.layers = nn.ModuleList(Layer(config, adaptive=adaptive) for _ in range(config.depth))
         self.norm = RMSNorm(config.width, adaptive=adaptive)
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vla_policy.models.config import SiglipConfig
+from vla_policy.models.gemma import embedding
 
 LAYER_NORM_EPS = 1e-6
 
@@ -23,7 +24,7 @@ class Embeddings(nn.Module):
         self.patch_embedding = nn.Conv2d(
             3, config.width, kernel_size=config.patch_size, stride=config.patch_size
         )
-        self.position_embedding = nn.Embedding(config.num_tokens, config.width)
+        self.position_embedding = embedding(config.num_tokens, config.width)
 
     def forward(self, image_NCHW: Tensor) -> Tensor:
         patches_NDhw = self.patch_embedding(image_NCHW.to(self.patch_embedding.weight.dtype))
