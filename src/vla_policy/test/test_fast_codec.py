@@ -164,7 +164,14 @@ def test_data_that_makes_no_codec_is_refused(fit: Callable[[], FastCodec]) -> No
 
 
 @pytest.mark.parametrize(
-    "actions", [np.zeros(3), np.zeros((0, 3)), np.full((2, 2), np.nan), np.full((2, 2), 1e30)]
+    "actions",
+    [
+        np.zeros(3),
+        np.zeros((0, 3)),
+        np.full((2, 2), np.nan),
+        np.full((2, 2), 1e30),
+        np.eye(2) * 2000,
+    ],
 )
 def test_actions_that_are_no_chunk_are_refused(actions: Any) -> None:
     with pytest.raises(PolicyError):

@@ -18,6 +18,7 @@ from vla_core.transforms import apply
 from vla_policy import robots
 from vla_policy.checkpoints import save_checkpoint
 from vla_policy.models.config import Pi0Config, Pi0FastConfig
+from vla_policy.models.pi0 import Pi0
 from vla_policy.models.pi0_fast import Pi0Fast
 from vla_policy.models.random_init import random_pi0, random_pi0_fast
 from vla_policy.robots.robot import Robot, random_images
@@ -118,7 +119,9 @@ def _write(options: argparse.Namespace) -> int:
                 action_dim=robot.model_action_dim,
                 image_keys=robot.slots(fast=True),
             )
-            model = _fast_model(config, options.seed, tokenizer, Path(fast_tokenizer))
+            model: Pi0 | Pi0Fast = _fast_model(
+                config, options.seed, tokenizer, Path(fast_tokenizer)
+            )
         else:
             sizes = SIZES[options.size](pi05=options.model == "pi05", vocab_size=vocab_size)
             model = random_pi0(sizes, options.seed)

@@ -27,7 +27,7 @@ Array = npt.NDArray[np.floating]
 TOKENIZER, CONFIG = "tokenizer.json", "processor_config.json"
 MAX_BYTES = 16 << 20  # the released tokenizer.json has some hundred kB
 MAX_VOCABULARY = 1 << 16
-MAX_COEFFICIENT = 1 << 20  # far beyond any action, and beyond Unicode
+MAX_COEFFICIENT = 1 << 14  # far beyond any action; twice that is still a character
 LONGEST_TOKEN = 10_000  # characters, when fitting
 LOST = "\N{REPLACEMENT CHARACTER}"  # what the decoder makes of bytes that are no text
 _FIX = "take the two files of the FAST tokenizer that the model was trained with"
@@ -52,9 +52,9 @@ class FastCodec:
         """
         config, where = _read(directory / CONFIG), str(directory / CONFIG)
         scale, min_token = config.get("scale"), config.get("min_token")
-        if type(scale) not in (int, float) or not 0 < scale < math.inf:
+        if not isinstance(scale, int | float) or not 0 < scale < math.inf:
             raise _bad(where + ", scale", scale, "a positive number")
-        if type(min_token) is not int or abs(min_token) > MAX_COEFFICIENT:
+        if not isinstance(min_token, int) or abs(min_token) > MAX_COEFFICIENT:
             raise _bad(
                 where + ", min_token", min_token, f"-{MAX_COEFFICIENT} to {MAX_COEFFICIENT}"
             )
@@ -137,9 +137,8 @@ class FastCodec:
             raise _undecodable(f"{found.size} coefficients", f"{count}: {horizon} x {action_dim}")
         coefficients = np.zeros(count)
         coefficients[: found.size] = found[:count]
-        return scipy.fft.idct(
-            coefficients.reshape(horizon, action_dim) / self._scale, axis=0, norm="ortho"
-        )
+        scaled = coefficients.reshape(horizon, action_dim) / self._scale
+        return np.asarray(scipy.fft.idct(scaled, axis=0, norm="ortho"))
 
     def _decode_text(self, ids: Sequence[int]) -> str:
         ids = [int(i) for i in ids]
@@ -161,7 +160,7 @@ def _quantise(actions: Array, scale: float) -> npt.NDArray[np.int64]:
             found=f"shape {array.shape}",
             allowed="(horizon, action_dim), finite",
         )
-    coefficients = np.around(scipy.fft.dct(array, axis=0, norm="ortho") * scale)
+    coefficients = np.around(np.asarray(scipy.fft.dct(array, axis=0, norm="ortho")) * scale)
     if np.abs(coefficients).max() > MAX_COEFFICIENT:
         raise PolicyError(
             "actions are too large for FAST",

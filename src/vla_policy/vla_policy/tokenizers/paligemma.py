@@ -129,11 +129,11 @@ class PaligemmaTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of plain text."""
-        return self._pieces.encode(text)
+        return list(self._pieces.encode(text))
 
     def decode(self, ids: list[int]) -> str:
         """Text of ids, control ids left out."""
-        return self._pieces.decode(ids)
+        return str(self._pieces.decode(ids))
 
     def padded(self, ids: list[int], length: int) -> npt.NDArray[np.int32]:
         """Ids with zeros behind them, or cut, which is reported once."""
