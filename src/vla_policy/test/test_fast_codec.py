@@ -154,7 +154,7 @@ def test_fitting_shortens_smooth_chunks_and_serves_unseen_ones() -> None:
     "fit",
     [
         lambda: FastCodec.fit([]),
-        lambda: FastCodec.fit([np.full((4, 2), 900.0), -np.full((4, 2), 900.0)]),
+        lambda: FastCodec.fit([np.full((4, 2), 300.0), -np.full((4, 2), 300.0)]),
         lambda: FastCodec.fit(smooth(0), vocab_size=1 << 20),
     ],
 )
@@ -170,7 +170,7 @@ def test_data_that_makes_no_codec_is_refused(fit: Callable[[], FastCodec]) -> No
         np.zeros((0, 3)),
         np.full((2, 2), np.nan),
         np.full((2, 2), 1e30),
-        np.eye(2) * 2000,
+        np.eye(2) * 9000,
     ],
 )
 def test_actions_that_are_no_chunk_are_refused(actions: Any) -> None:
