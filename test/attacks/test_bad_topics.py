@@ -14,7 +14,11 @@ def test_without_a_robot_the_executor_holds_and_both_nodes_say_what_is_missing(
     system: System,
 ) -> None:
     launch = system.launch(
-        "ur5.launch.py", checkpoint="hold:", contract=SMALL_ROBOT, prompt="wave"
+        "ur5.launch.py",
+        checkpoint="hold:",
+        contract=SMALL_ROBOT,
+        prompt="wave",
+        preflight="false",
     )
     at = system.wait_state("HOLDING")
     cause = system.status.messages[at].values[0].value

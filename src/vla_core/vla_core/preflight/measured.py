@@ -39,7 +39,7 @@ class Arrival:
 
     stamp_ns: int | None
     clock_ns: int  # of the ROS clock
-    received_ns: int  # monotonic
+    received_ns: int  # of the system clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class Measured:
     """A window of time.
 
     Attributes:
-        began_ns, ended_ns: Monotonic.
+        began_ns, ended_ns: Of the system clock.
         sources: By name of the stream or camera.
         commands: By name of the action group.
         simulated: The robot is simulated: how fast its topics are says how busy this machine is,

@@ -52,7 +52,7 @@ def judge_statistics(trained: Trained, state: Vector) -> Iterator[Finding]:
     """
     bad = [
         finding
-        for dim in range(len(trained.labels))
+        for dim in np.flatnonzero(np.ptp(trained.reach, axis=0)).tolist()  # others are padding
         if (finding := _judge_reach(trained, dim) or _judge_state(trained, state, dim))
     ]
     yield from bad

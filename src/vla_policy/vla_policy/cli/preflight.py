@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 
 import rclpy
@@ -15,6 +14,7 @@ from vla_core.contract import Contract, load_contract
 from vla_core.errors import VlaError
 from vla_core.preflight import judge
 from vla_core.preflight.findings import Finding, Level, as_json, table, worst
+from vla_policy.cli.command import DONE, FAILED, INTERRUPTED, add_checkpoint
 from vla_policy.cli.preflight_checkpoint import judge_state, read_side
 from vla_policy.nodes.topic_survey import TopicSurvey
 
@@ -31,30 +31,32 @@ def main(argv: list[str] | None = None) -> int:
         rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
     except (VlaError, RuntimeError) as error:  # RuntimeError: of rcl, for its own arguments
         print(f"preflight: {error}", file=sys.stderr)
-        return 1
+        return FAILED
     try:
         findings = _findings(options, contract)
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        return INTERRUPTED
     finally:
         rclpy.try_shutdown()
     print(json.dumps(as_json(findings), indent=2) if options.json else table(findings), flush=True)
-    return 1 if worst(findings) is Level.FAIL else 0
+    return FAILED if worst(findings) is Level.FAIL else DONE
 
 
 def _findings(options: argparse.Namespace, contract: Contract) -> list[Finding]:
     node = rclpy.create_node("preflight", start_parameter_services=False, enable_rosout=False)
-    survey = TopicSurvey(node, contract)  # discovery goes on while the checkpoint is read
-    side = read_side(options.checkpoint, contract, options.asset_id)
+    findings, side = read_side(
+        options.checkpoint, contract, recipe=options.recipe, asset_id=options.asset_id
+    )
+    survey = TopicSurvey(node, contract)  # not before: its queues would fill up meanwhile
     survey.wait(options.wait)
     measured = survey.measure(options.seconds, simulated=options.simulated)
-    return [*side.findings, *judge(contract, measured), *judge_state(side, contract, measured)]
+    return [*findings, *judge(contract, measured), *judge_state(side, contract, measured)]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="preflight", description=__doc__)
     parser.add_argument("--contract", required=True, help="robot contract (YAML)")
-    parser.add_argument("--checkpoint", required=True, help="as checkpoint:= of the launch files")
+    add_checkpoint(parser)
     parser.add_argument(
         "--asset-id", default="", help="statistics in the checkpoint (those of the robot)"
     )

@@ -1,12 +1,16 @@
 """The checkpoint's side of preflight: what it is, and whether the live state is one it knows.
 
-Only headers and statistics are read. Shape letter: S state dims.
+Only headers and statistics are read, by the same functions that open the policy. What imports
+torch is imported where it is used: that takes seconds, which `hold:` need not wait for.
+
+Shape letter: S state dims.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,103 +22,110 @@ from vla_core.preflight.measured import Measured
 from vla_core.preflight.statistics import Trained, judge_statistics
 from vla_core.stats import NormStats, Vector
 from vla_core.transforms import apply
-from vla_policy import robots
 from vla_policy.policies.open import HOLD
+from vla_policy.policies.replay import REPLAY
 from vla_policy.robots.robot import Robot
 
-if TYPE_CHECKING:  # its torch takes seconds, and hold: needs none
-    from vla_policy.checkpoints import StoredCheckpoint
+if TYPE_CHECKING:
+    from vla_policy.checkpoints.stored import StoredCheckpoint
+    from vla_policy.policies.source import Source
 
 _PROBE_SHARE = 0.1  # of a joint's range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointSide:
-    """What is known before any message has come.
+class Side:
+    """A policy that fits the contract.
 
     Attributes:
-        findings: About the files and the contract.
-        robot: The adapter, where the contract fits one.
-        stored: The checkpoint, where it could be read.
-        stats: Of the state on this robot, where they were found; `where` says whose.
+        robot: The adapter between them.
+        stored: The checkpoint.
+        state: Statistics of the state, None where it is not scaled by any.
+        asset_id: Whose they are.
     """
 
-    findings: tuple[Finding, ...]
-    robot: Robot | None = None
-    stored: StoredCheckpoint | None = None
-    stats: NormStats | None = None
-    where: str = ""
+    robot: Robot
+    stored: StoredCheckpoint
+    state: NormStats | None
+    asset_id: str
 
 
-def read_side(checkpoint: str, contract: Contract, asset_id: str) -> CheckpointSide:
-    """Read headers and statistics; what cannot be read is a finding."""
+def read_side(
+    checkpoint: str, contract: Contract, *, recipe: str, asset_id: str
+) -> tuple[list[Finding], Side | None]:
+    """Read headers and statistics, and fit them to the contract; what does not is a finding."""
+    if (skipped := _skipped(checkpoint)) is not None:
+        return [skipped], None
+    from vla_policy.policies.source import read_source
+
     findings: list[Finding] = []
-    robot: Robot | None = None
+    where = checkpoint
     try:
-        robot = robots.get(contract.adapter)
-        robot.check(
-            state_names=contract.state,
-            action_names=contract.action_names,
-            cameras=[camera.name for camera in contract.cameras],
-        )
-        found = f"state {robot.state_dim}, action {robot.action_dim}, fits adapter {robot.name}"
-        findings.append(_passed("contract", contract.robot, found))
+        source = read_source(checkpoint, recipe)
+        findings += _judge_stored(source.stored, contract)
+        where = contract.adapter
+        side = _fit(source, contract, source.asset_id(asset_id))
     except VlaError as error:
-        findings.append(_failed("contract", contract.robot, error))
-    if skipped := _skipped(checkpoint):
-        findings.append(skipped)
-        return CheckpointSide(findings=tuple(findings))
-    from vla_policy.checkpoints import read_checkpoint
+        return [*findings, _failed(where, error)], None
+    found = f"state {side.robot.state_dim}, action {side.robot.action_dim} fit contract and model"
+    findings.append(_passed("robot", side.robot.name, found))
+    if side.state is None:
+        findings.append(_passed("statistics", checkpoint, "the state is not scaled by any"))
+        return findings, None
+    known = ", ".join(sorted(source.stored.norm_stats))
+    findings.append(_passed("statistics", side.asset_id, f"one of: {known}; in {checkpoint}"))
+    return findings, side
 
-    try:
-        stored = read_checkpoint(checkpoint)
-    except VlaError as error:
-        findings.append(_failed("checkpoint", checkpoint, error))
-        return CheckpointSide(findings=tuple(findings))
-    findings += _judge_stored(stored, contract)
-    if robot is None:
-        return CheckpointSide(findings=tuple(findings), stored=stored)
-    asset = asset_id or robot.asset_id
-    findings += _judge_stats(stored, robot, asset)
-    quantities = stored.norm_stats.get(asset, {})
-    fits = findings[-1].level is not Level.FAIL and "state" in quantities
-    return CheckpointSide(
-        findings=tuple(findings),
+
+def _fit(source: Source, contract: Contract, asset_id: str) -> Side:
+    """The checks that the policy makes when it is opened.
+
+    Raises:
+        VlaError: Names, dims, cameras, statistics or tokenizer do not fit.
+    """
+    from vla_policy.policies.pipeline import choose_statistics, make_tokenizer, steps_for
+    from vla_policy.policies.source import robot_for
+
+    stored, robot = source.stored, robot_for(source, contract)
+    steps_for(stored, robot, make_tokenizer(stored), asset_id=asset_id)
+    stats = choose_statistics(stored, robot, asset_id)
+    only = next(iter(stored.norm_stats), "") if len(stored.norm_stats) == 1 else ""
+    return Side(
         robot=robot,
         stored=stored,
-        stats=quantities["state"].cut(robot.state_dim) if fits else None,
-        where=asset,
+        state=stats.get("state"),
+        asset_id=asset_id or only or robot.asset_id,
     )
 
 
-def judge_state(side: CheckpointSide, contract: Contract, measured: Measured) -> Iterator[Finding]:
+def judge_state(side: Side | None, contract: Contract, measured: Measured) -> Iterator[Finding]:
     """The live state in the model's space, against the statistics."""
-    if side.stats is None or side.robot is None or side.stored is None:
+    if side is None or side.state is None:
         return
     live: dict[str, float] = {}
     for source in measured.sources.values():
         live |= {name: float(np.median(values)) for name, values in source.joints.items()}
     if missing := [name for name in contract.state if name not in live]:
-        found = f"not compared: no value of {', '.join(missing)}"
-        yield Finding(level=Level.WARN, check="statistics", where=side.where, found=found,
-                      advice="see the findings on their topics")  # fmt: skip
+        yield Finding(
+            level=Level.WARN,
+            check="statistics",
+            where=side.asset_id,
+            found=f"not compared with the live state: no value of {', '.join(missing)}",
+            advice="see the findings on their topics",
+        )
         return
-    state = np.array([live[name] for name in contract.state])
-    to_model = _Transform(contract, side.robot, fast=side.stored.config.model_type == "pi0_fast")
-    processing = side.stored.processing
+    to_model = _Transform(contract, side)
+    joints = [contract.joints.get(label) for label in to_model.labels]
     trained = Trained(
-        stats=side.stats,
-        scaling=processing.scaling["state"],
-        formula=processing.formula,
+        stats=side.state,
+        scaling=side.stored.processing.scaling["state"],
+        formula=side.stored.processing.formula,
         labels=to_model.labels,
         reach=to_model.reach,
-        grippers=tuple(
-            label in contract.joints and contract.joints[label].kind is Kind.GRIPPER
-            for label in to_model.labels
-        ),
-        where=side.where,
+        grippers=tuple(joint is not None and joint.kind is Kind.GRIPPER for joint in joints),
+        where=side.asset_id,
     )
-    yield from judge_statistics(trained, to_model(state))
+    yield from judge_statistics(trained, to_model(np.array([live[n] for n in contract.state])))
 
 
 class _Transform:
@@ -125,18 +136,19 @@ class _Transform:
         labels: S contract names, found by moving one joint at a time.
     """
 
-    def __init__(self, contract: Contract, robot: Robot, *, fast: bool) -> None:
-        self._steps = robot.transforms(fast=fast).inputs
-        black = np.zeros((16, 16, 3), np.uint8)
-        self._images = {camera.name: black for camera in contract.cameras}
+    def __init__(self, contract: Contract, side: Side) -> None:
+        self._steps = side.robot.transforms(
+            fast=side.stored.config.model_type == "pi0_fast"
+        ).inputs
+        self._example = side.robot.make_example()
         joints = [contract.joints[name] for name in contract.state]
         lower, upper = (np.array([getattr(j, end) for j in joints]) for end in ("lower", "upper"))
         self.reach = np.stack([self(lower), self(upper)])
         self.labels = self._labels(contract.state, (lower + upper) / 2, upper - lower)
 
     def __call__(self, state: Vector) -> Vector:
-        data = {"state": state, "images": self._images, "prompt": "preflight"}
-        return np.asarray(apply(self._steps, data)["state"], np.float64)
+        transformed = apply(self._steps, {**self._example, "state": state})
+        return np.asarray(transformed["state"], np.float64)
 
     def _labels(self, names: tuple[str, ...], middle: Vector, span: Vector) -> tuple[str, ...]:
         rest = self(middle)
@@ -152,18 +164,26 @@ class _Transform:
 
 
 def _skipped(checkpoint: str) -> Finding | None:
-    """A finding for what has no statistics here."""
-    if checkpoint == HOLD or checkpoint.startswith("replay:"):
+    """A finding for what has no statistics here, with the reason."""
+    if checkpoint == HOLD or checkpoint.startswith(REPLAY):
         return _passed("checkpoint", checkpoint, "no model: its statistics are skipped")
+    found = ""
     if "://" in checkpoint:
-        return Finding(
-            level=Level.WARN,
-            check="checkpoint",
-            where=checkpoint,
-            found="remote: its statistics are not compared with this robot",
-            advice="download it, and give the directory",
-        )
-    return None
+        found = "remote: its statistics are not compared with this robot"
+    else:
+        from vla_policy.checkpoints.open import is_other_lerobot_policy
+        from vla_policy.recipes import RECIPES
+
+        if checkpoint in RECIPES and not Path(checkpoint).exists():
+            found = "a released checkpoint, not here yet: its statistics are not compared"
+        elif is_other_lerobot_policy(Path(checkpoint)):
+            found = "a policy that lerobot itself normalises: its statistics are not compared"
+    if not found:
+        return None
+    advice = "give the directory that it was downloaded to; of other policies, compare by hand"
+    return Finding(
+        level=Level.WARN, check="checkpoint", where=checkpoint, found=found, advice=advice
+    )
 
 
 def _judge_stored(stored: StoredCheckpoint, contract: Contract) -> Iterator[Finding]:
@@ -177,7 +197,7 @@ def _judge_stored(stored: StoredCheckpoint, contract: Contract) -> Iterator[Find
             check="checkpoint",
             where=where,
             found=f"missing: {fact}",
-            advice="complete the directory, or give the recipe that it was trained with",
+            advice="complete the directory, or name the recipe: ros2 run vla_policy list",
         )
     if stored.contract is not None and stored.contract != contract.sha256:
         yield Finding(
@@ -189,40 +209,18 @@ def _judge_stored(stored: StoredCheckpoint, contract: Contract) -> Iterator[Find
         )
 
 
-def _judge_stats(stored: StoredCheckpoint, robot: Robot, asset: str) -> Iterator[Finding]:
-    """Whether there are statistics for this robot, of its size."""
-    known = ", ".join(sorted(stored.norm_stats)) or "none"
-    if asset not in stored.norm_stats:
-        yield Finding(
-            level=Level.FAIL,
-            check="statistics",
-            where=asset,
-            found=f"none of this name in the checkpoint; there are: {known}",
-            advice="give --asset-id (asset_id:= at launch) if one of them is of this robot's data",
-        )
-        return
-    stats, width = stored.norm_stats[asset], stored.config.action_dim
-    needed = {"state": robot.state_dim, "actions": robot.action_dim}
-    sizes = {key: stats[key].mean.size if key in stats else 0 for key in needed}
-    wrong = [f"{key} has {sizes[key]}, needs {needed[key]}" for key in needed
-             if sizes[key] not in (needed[key], width)]  # fmt: skip
-    if width < max(needed.values()):
-        wrong.append(f"the model has {width} dims, the robot {max(needed.values())}")
-    if wrong:
-        advice = "these are of another robot: choose a checkpoint that was trained for this one"
-        yield Finding(level=Level.FAIL, check="statistics", where=asset, found="; ".join(wrong),
-                      advice=advice)  # fmt: skip
-        return
-    yield _passed("statistics", asset, f"from {stored.path}; there are: {known}")
-
-
 def _passed(check: str, where: str, found: str) -> Finding:
     return Finding(level=Level.PASS, check=check, where=where, found=found)
 
 
-def _failed(check: str, where: str, error: VlaError) -> Finding:
-    parts = [error.what, f"found {error.found}" if str(error.found) else ""]
-    parts.append(f"expected {error.allowed}" if str(error.allowed) else "")
-    found = "; ".join(part for part in parts if part)
-    return Finding(level=Level.FAIL, check=check, where=where, found=found,
-                   advice=error.fix or "see the message")  # fmt: skip
+def _failed(where: str, error: VlaError) -> Finding:
+    parts = [error.what]
+    parts += [f"found {error.found}"] if str(error.found) else []
+    parts += [f"expected {error.allowed}"] if str(error.allowed) else []
+    return Finding(
+        level=Level.FAIL,
+        check="checkpoint",
+        where=error.where or where,
+        found="; ".join(parts),
+        advice=error.fix or "give a checkpoint of this robot",
+    )
