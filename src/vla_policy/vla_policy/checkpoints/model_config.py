@@ -262,7 +262,9 @@ def _image_keys(stated: Stated, default: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _layout(stated: Stated) -> FastLayout:
-    name = stated.get("layout", str, default=FastLayout.OPENPI.value)
+    if "layout" not in stated.raw:
+        return getattr(stated.defaults, "layout", FastLayout.OPENPI)
+    name = stated.get("layout", str)
     try:
         return FastLayout(name)
     except ValueError:
