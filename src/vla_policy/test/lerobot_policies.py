@@ -143,8 +143,9 @@ class Lerobots:
             **(backbone | SMALL.get(kind, {}) | settings),
         )
         self.policy = factory.get_policy_class(kind)(self.config).eval()
-        for parameter in self.policy.parameters():  # LeRobot starts some of them at zero
-            torch.nn.init.normal_(parameter, std=0.1)
+        for parameter in self.policy.parameters():
+            if parameter.ndim > 1:  # large, so that what is seen matters; some start at zero
+                torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
         self.before, self.after = factory.make_pre_post_processors(
             self.config,
             dataset_stats={name: _statistics(name) for name in ("action", NAMES[0], *cameras)},
