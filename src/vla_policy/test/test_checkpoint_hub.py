@@ -97,6 +97,13 @@ def test_checkpoint_arrives_whole_without_pickles_and_once(stores: Stores, addre
     assert stores.bodies == []
 
 
+def test_other_tools_of_the_hub_find_what_was_fetched(stores: Stores) -> None:
+    directory = hub.local_directory(HUB)
+    cache = constants.HF_HUB_CACHE
+    found = huggingface_hub.snapshot_download("owner/name", cache_dir=cache, local_files_only=True)
+    assert Path(found) == directory
+
+
 def test_read_checkpoint_takes_an_address_even_as_a_path(stores: Stores) -> None:
     with pytest.raises(CheckpointError, match=f"snapshots/{COMMIT}"):  # random bytes
         read_checkpoint(Path(HUB))

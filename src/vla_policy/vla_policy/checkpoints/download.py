@@ -99,8 +99,8 @@ def checkpoint_files(names: Iterable[str], where: str) -> list[str]:
     Raises:
         CheckpointError: There are none, or the weights lie deeper.
     """
-    names = sorted(checked_name(name, where) for name in names)
-    wanted = [name for name in names if _is_wanted(name)]
+    names = sorted(names)
+    wanted = [checked_name(name, where) for name in names if _is_wanted(name)]
     if set(_WEIGHTS) & set(wanted):
         return wanted
     ends = tuple(f"/{mark}" for mark in _WEIGHTS)

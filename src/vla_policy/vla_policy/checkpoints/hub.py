@@ -110,7 +110,7 @@ def _complete(storage: Path, commit: str, wanted: Mapping[str, RemoteFile], addr
 def _renamed(path: Path) -> Iterator[Path]:
     """Another name to make something under: its own one never stands for half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     yield fresh
     fresh.replace(path)
