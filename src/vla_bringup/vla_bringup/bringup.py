@@ -24,10 +24,11 @@ from vla_core.parameters import Parameter
 
 PACKAGE = "vla_bringup"
 ARGUMENTS = (
-    *("checkpoint", "contract", "policy", "prompt", "asset_id"),
+    *("checkpoint", "recipe", "contract", "policy", "prompt", "asset_id"),
     *("device", "dry_run", "namespace", "sim", "preflight"),
 )
 PREFLIGHT_S, FIRST_MESSAGES_S = 2, 30  # measured; longest wait for the robot to come up
+POLICY = ("checkpoint", "recipe", "prompt", "asset_id", "device")  # parameters of policy_node
 SIMULATION = tuple(p for p in ALOHA_SIM if p.name != "contract")
 
 
@@ -42,7 +43,14 @@ def generate(*, contract: str, prompt: str = "") -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument(
-                "checkpoint", description="Checkpoint directory, or hold: to stay in place."
+                "checkpoint",
+                description="Directory, hf:// or gs:// address, a recipe's name,"
+                " replay:<dataset>#<episode>, or hold: to stay in place.",
+            ),
+            DeclareLaunchArgument(
+                "recipe",
+                default_value="",
+                description="Named policy that the checkpoint belongs to; empty: what it says.",
             ),
             DeclareLaunchArgument(
                 "contract",
@@ -110,7 +118,7 @@ def _nodes(share: Path) -> list[LaunchDescriptionEntity]:
         parameters=[
             policy_file,
             contract,
-            {name: _text(name) for name in ("checkpoint", "prompt", "asset_id", "device")},
+            {name: _text(name) for name in POLICY},
             {"autostart": True},
         ],
         output="screen",
@@ -156,7 +164,7 @@ def _checked(context: LaunchContext, executor: Node) -> list[LaunchDescriptionEn
 
     arguments = [
         f"--{name.replace('_', '-')}={given[name]}"
-        for name in ("contract", "checkpoint", "asset_id")
+        for name in ("contract", "checkpoint", "recipe", "asset_id")
     ]
     arguments += [f"--seconds={PREFLIGHT_S}", f"--wait={FIRST_MESSAGES_S}"]
     if IfCondition(given["sim"]).evaluate(context):
@@ -245,7 +253,7 @@ def _policy_ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDe
     if event.returncode in (1, 2) or context.is_shutdown:
         return _required_ended(event, context)
     given = context.launch_configurations
-    names = ("contract", "checkpoint", "prompt", "asset_id", "device")
+    names = ("contract", *POLICY)
     parameters = " ".join(f"-p {name}:={shlex.quote(json.dumps(given[name]))}" for name in names)
     return [
         LogInfo(

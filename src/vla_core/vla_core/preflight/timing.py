@@ -18,6 +18,7 @@ SLOW_FAIL, SLOW_WARN, FAST_WARN = 0.7, 0.9, 1.5  # shares of the contract's rate
 LATE_SHARE = 0.05  # of the messages may be older than allowed without a warning
 GAPS_FAIL = 3  # gaps above the age limit, or one of as many age limits
 SKEW_WARN_S = 0.1
+UNFILLED_S = 1e6  # an age that no late message has: its stamp was never filled
 
 Source = Stream | Camera
 
@@ -89,12 +90,12 @@ def _age(source: Source, ages: Values, late: Level) -> Finding:
         found = f"a stamp {_ms(-float(ages.min()))} in the future"
         advice = "synchronise the clocks of the machines (chrony, PTP), or use_sim_time on none"
         return _finding(Level.FAIL, "age", source, found, advice)
+    if median_s > UNFILLED_S:
+        found, advice = "stamps are zero or weeks old", "let the driver fill header.stamp"
+        return _finding(Level.FAIL, "age", source, found, advice)
     if median_s > limit_s:
         advice = "let the driver stamp with the time of capture, and synchronise the clocks"
-        level = Level.FAIL if median_s > 1e6 else late
-        if median_s > 1e6:  # seconds since 1970: the stamp was never filled
-            found, advice = "stamps are zero or years old", "let the driver fill header.stamp"
-        return _finding(level, "age", source, found, advice)
+        return _finding(late, "age", source, found, advice)
     if np.mean(ages > limit_s) > LATE_SHARE:
         advice = "some come too late to be used: look for a busy machine or network"
         return _finding(Level.WARN, "age", source, found, advice)
