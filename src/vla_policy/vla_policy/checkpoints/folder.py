@@ -30,8 +30,10 @@ def checked_names(directory: Path) -> set[str]:
             "ros2 run vla_policy make_random_checkpoint --output DIR",
         )
     allowed = [directory.resolve()]
-    if directory.parent.name == "snapshots":  # of the Hub's cache, whose files are links to blobs
-        allowed.append(directory.parent.parent.resolve() / "blobs")
+    for parent in directory.absolute().parents:
+        if parent.name == "snapshots":  # of the Hub's cache: links to blobs, some of them shared
+            cache = parent.parent.resolve()
+            allowed += [cache / "blobs", cache.parent / "blobs"]
     for count, entry in enumerate(_walk(directory)):
         target = entry.resolve()
         if count >= MOST_ENTRIES:

@@ -36,13 +36,18 @@ def read_checkpoint(
     Raises:
         CheckpointError: The format is not known, or the files are damaged, hostile or incomplete.
     """
+    path = local_path(path)
+    stored = READERS[detect_format(path)](path, defaults)
+    return stored if keep_lora else merge_lora(stored)
+
+
+def local_path(path: Path | str) -> Path:
+    """A local directory as it is; what an address names is fetched first."""
     if ":/" in str(path):  # a Path has joined the two slashes
         from vla_policy.checkpoints import hub  # slow, and not for local ones
 
-        path = hub.local_directory(path)
-    path = Path(path).expanduser()
-    stored = READERS[detect_format(path)](path, defaults)
-    return stored if keep_lora else merge_lora(stored)
+        return hub.local_directory(path)
+    return Path(path).expanduser()
 
 
 def is_other_lerobot_policy(path: Path) -> bool:

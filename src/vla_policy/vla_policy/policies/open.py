@@ -6,13 +6,12 @@ import logging
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vla_core.contract import Contract
 from vla_core.errors import CheckpointError, PolicyError
 from vla_core.image_codecs import DEPTH_ENCODINGS
-from vla_policy import robots
+from vla_policy import recipes, robots
 from vla_policy.policies import Policy
 from vla_policy.policies.hold import HoldPolicy
 from vla_policy.policies.replay import REPLAY, ReplayPolicy
@@ -64,10 +63,11 @@ def open_policy(
     if checkpoint.startswith(REPLAY):
         return ReplayPolicy.open(checkpoint, contract)
     # Here, because torch takes seconds and is not needed above.
-    from vla_policy.checkpoints.open import is_other_lerobot_policy
+    from vla_policy.checkpoints.open import is_other_lerobot_policy, local_path
     from vla_policy.policies.source import read_source, robot_for
 
-    if is_other_lerobot_policy(path := Path(checkpoint)):
+    is_recipe = recipes.named(checkpoint, recipe) is not None
+    if not is_recipe and is_other_lerobot_policy(path := local_path(checkpoint)):
         from vla_policy.policies.lerobot import LerobotPolicy
 
         return LerobotPolicy.open(path, contract, device=choose_device(device, precision)[0])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vla_core.contract import Contract
 from vla_core.errors import CheckpointError
 from vla_policy import recipes, robots
+from vla_policy.checkpoints.cloud_storage import paligemma_tokenizer
+from vla_policy.checkpoints.hub import local_directory
 from vla_policy.checkpoints.open import read_checkpoint
 from vla_policy.checkpoints.stored import StoredCheckpoint
-from vla_policy.recipes import Recipe
+from vla_policy.recipes.recipe import FAST_TOKENIZER, Recipe
 from vla_policy.robots.robot import Robot
 
 EMPTY_CAMERA = "empty_camera"  # of LeRobot: a slot that was always black
@@ -50,7 +52,19 @@ def read_source(checkpoint: str, recipe: str = "") -> Source:
             )
         checkpoint = released
     stored = read_checkpoint(checkpoint, named.config() if named else None)
+    if "://" in checkpoint:
+        stored = _with_tokenizers(stored, named)
     return Source(stored=stored, recipe=named)
+
+
+def _with_tokenizers(stored: StoredCheckpoint, recipe: Recipe | None) -> StoredCheckpoint:
+    """Released checkpoints come without the tokenizers that they share: these are fetched."""
+    if stored.tokenizer is None:
+        stored = replace(stored, tokenizer=paligemma_tokenizer())
+    if stored.config.model_type == "pi0_fast" and stored.fast_tokenizer is None:
+        address = recipe.fast_tokenizer if recipe else FAST_TOKENIZER
+        stored = replace(stored, fast_tokenizer=local_directory(address))
+    return stored
 
 
 def robot_for(source: Source, contract: Contract) -> Robot:

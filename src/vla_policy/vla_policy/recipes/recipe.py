@@ -15,6 +15,8 @@ PI0_FAST_BASE = RELEASED + "pi0_fast_base"
 Family: TypeAlias = Literal["pi0", "pi05", "pi0_fast"]
 _PROMPT_TOKENS = {"pi0": 48, "pi05": 200, "pi0_fast": 250}
 
+FAST_TOKENIZER = "hf://physical-intelligence/fast"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -48,7 +50,7 @@ class Recipe:
     max_token_len: int = 0
     discrete_state_input: bool | None = None
     lora: bool = False
-    fast_tokenizer: str = "hf://physical-intelligence/fast"
+    fast_tokenizer: str = FAST_TOKENIZER
     default_prompt: str = ""
     checkpoint: str | None = None
     base: str | None = None

@@ -20,7 +20,8 @@ FILE_NAME = "tokenizer.model"
 ENVIRONMENT_VARIABLE = "VLA_TOKENIZER"
 MAX_BYTES = 64 << 20  # PaliGemma's has 4 MB
 _FIX = (
-    "download gs://big_vision/paligemma_tokenizer.model and copy it into the checkpoint as"
+    "give the checkpoint by its hf:// or gs:// address, which fetches the tokenizer too; or"
+    " download gs://big_vision/paligemma_tokenizer.model and copy it into the checkpoint as"
     f" {FILE_NAME}, or set {ENVIRONMENT_VARIABLE} to its path"
 )
 
