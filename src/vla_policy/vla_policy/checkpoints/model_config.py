@@ -131,7 +131,7 @@ def config_json(config: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
     names = {sizes: name for name, sizes in GEMMA_VARIANTS.items()}
     blocks = ("paligemma", "action_expert") if isinstance(config, Pi0Config) else ("paligemma",)
     sizes = {name: value for name, value in asdict(config).items() if value is not None}
-    if config.image_keys in (IMAGE_KEYS, FAST_IMAGE_KEYS):
+    if config.image_keys == (IMAGE_KEYS if isinstance(config, Pi0Config) else FAST_IMAGE_KEYS):
         del sizes["image_keys"]
     return {
         "model_type": config.model_type,
