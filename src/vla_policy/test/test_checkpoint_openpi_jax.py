@@ -93,6 +93,17 @@ def test_without_a_config_the_shapes_tell_all_but_the_horizon(family: str, tmp_p
     assert (of_recipe.config, of_recipe.missing) == (stated, ())
 
 
+def test_a_conversion_does_not_state_what_was_only_assumed(checkpoint: Path) -> None:
+    (checkpoint / "config.json").unlink()
+    source = read_checkpoint(checkpoint)
+    jax, pytorch = checkpoint.with_name("jax"), checkpoint.with_name("pytorch")
+    convert(source, jax, CheckpointFormat.OPENPI_JAX)
+    assert read_checkpoint(jax).missing == source.missing != ()
+    convert(source, pytorch, CheckpointFormat.OPENPI_PYTORCH)
+    with pytest.raises(CheckpointError, match="action_horizon; found: nothing.*recipe"):
+        read_checkpoint(pytorch)
+
+
 def test_lora_factors_are_merged_unless_asked_for(tmp_path: Path) -> None:
     kept = read_checkpoint(JAX / "lora", keep_lora=True)
     assert kept.lora == {

@@ -122,6 +122,8 @@ def described(stored: StoredCheckpoint) -> dict[str, Any]:
     raw = config_json(stored.config, _precision(stored.dtypes))
     if stored.processing != Processing.openpi(stored.config):
         raw["processing"] = stored.processing.to_json()
+    for fact in stored.missing:  # what was only assumed is not written down as if it were known
+        raw.pop(fact.partition(":")[0], None)
     return raw
 
 
