@@ -100,7 +100,7 @@ def test_a_conversion_does_not_state_what_was_only_assumed(checkpoint: Path) -> 
     convert(source, jax, CheckpointFormat.OPENPI_JAX)
     assert read_checkpoint(jax).missing == source.missing != ()
     convert(source, pytorch, CheckpointFormat.OPENPI_PYTORCH)
-    with pytest.raises(CheckpointError, match="action_horizon; found: nothing.*recipe"):
+    with pytest.raises(CheckpointError, match=r"action_horizon; found: nothing.*recipe"):
         read_checkpoint(pytorch)
 
 
@@ -283,10 +283,13 @@ FAULTS: Mapping[str, tuple[Damage, str]] = {
     "cut manifest": (truncate("manifest.ocdbt"), "database of weights cannot be read"),
     "no data files": (remove("**/d/*"), "database of weights cannot be read"),
     "cut data file": (truncate("**/d/*"), "database of weights cannot be read.*truncated"),
-    "missing array": (drop(f"{BIAS}/"), "1 missing: action_out_proj.bias"),
+    "missing array": (drop(f"{BIAS}/"), "1 missing: params.action_out_proj.bias"),
     "missing chunk": (drop(f"{QUERY}/0.0.2.0"), r"q_einsum.w; found: 3 chunks where 4 belong"),
     "missing header": (drop(f"{BIAS}/.zarray"), "50 arrays, 51 arrays with data"),
-    "an array of another model": (moved(BIAS, "params.extra.bias"), "1 unexpected: extra.bias"),
+    "an unknown array": (moved(BIAS, "params.extra.bias"), "1 unexpected: params.extra.bias"),
+    "an array outside of the tree": (
+        moved(BIAS, "action_out_proj.bias"), "unexpected: action_out_proj.bias"
+    ),
     "a key outside of the tree": (key("../../etc/passwd"), r"found: key '../../etc/passwd'"),
     "zarr version 3": (key(f"{BIAS}/zarr.json"), "found: key.*zarr.json.*version 2"),
     "a header that is none": (key(f"{BIAS}/.zarray", b"[1]"), "header that cannot be read"),

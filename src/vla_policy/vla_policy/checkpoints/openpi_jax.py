@@ -29,6 +29,7 @@ from vla_policy.checkpoints.ocdbt_arrays import (
 )
 from vla_policy.checkpoints.openpi_jax_names import (
     LEAVES,
+    ROOT,
     Leaf,
     axis_sizes,
     counts,
@@ -44,13 +45,13 @@ from vla_policy.models.build import build_model
 from vla_policy.models.config import ModelConfig, Pi0Config, Pi0FastConfig
 from vla_policy.models.lora import LoraConfig, add_lora
 
-PARAMS, CONFIG, ROOT = "params", "config.json", "params."
+PARAMS, CONFIG = "params", "config.json"
 VALUE = ".value"  # what a training run's state adds to each key
 DICT_KEY = 2  # orbax's code for a key of a dictionary
 UNSTATED = "{}: not stated in a JAX checkpoint; name the recipe it was trained with (--recipe)"
 #: Leaves whose last axis is the rank, by LoRA target.
-RANKS = {"attn": "PaliGemma.llm.layers.attn.q_einsum{}.lora_a",
-         "ffn": "PaliGemma.llm.layers.mlp{}.linear_lora_a"}  # fmt: skip
+RANKS = {"attn": ROOT + "PaliGemma.llm.layers.attn.q_einsum{}.lora_a",
+         "ffn": ROOT + "PaliGemma.llm.layers.mlp{}.linear_lora_a"}  # fmt: skip
 SUFFIXES = {"paligemma": "", "action_expert": "_1"}
 
 
@@ -69,7 +70,7 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
         heads=hidden_sizes(arrays),
     )
     config = model_config(stated, found)
-    lora = _lora(raw, arrays)
+    lora = _lora(stated, arrays)
     expected = _parameter_shapes(config, lora)
     require_shapes(arrays, _array_shapes(expected, config), where=str(path / PARAMS))
     dtypes = {
@@ -100,14 +101,14 @@ def write(directory: Path, stored: StoredCheckpoint) -> None:
         for key, shape in shapes.items()
         for index, name in LEAVES[key].parameters(shape[0])
     }
-    arrays = {ROOT + key: _sizes(stored, LEAVES[key], shape) for key, shape in shapes.items()}
+    arrays = {key: _sizes(stored, LEAVES[key], shape) for key, shape in shapes.items()}
     writer = OcdbtWriter(path=directory / PARAMS, arrays=arrays)
     left = set(places)
     for name, tensor in stored.stream():
         leaf, index = places[name]
         parameter = tensor.to(stored.dtypes[name])
         sizes = counts(stored.config, leaf.block)
-        writer.write(ROOT + leaf.key, index, leaf.to_array(parameter, sizes))
+        writer.write(leaf.key, index, leaf.to_array(parameter, sizes))
         left.remove(name)
     writer.close()
     if left:
@@ -124,10 +125,10 @@ def write(directory: Path, stored: StoredCheckpoint) -> None:
 
 
 def _leaf_keys(database: OcdbtArrays) -> dict[str, str]:
-    """Key in the database of each leaf; keys of no leaf stand for themselves."""
+    """Key in the database by path in the tree."""
     names = list(database.arrays)
     suffix = VALUE if all(name.endswith(VALUE) for name in names) else ""
-    return {name.removeprefix(ROOT).removesuffix(suffix): name for name in names}
+    return {name.removesuffix(suffix): name for name in names}
 
 
 def _assumed(
@@ -136,13 +137,13 @@ def _assumed(
     """Sizes that the model needs to be built and nothing states, as openpi has them by default."""
     if defaults is not None:
         return {}
-    fast = "action_in_proj.kernel" not in arrays
+    fast = ROOT + "action_in_proj.kernel" not in arrays
     usual = Pi0FastConfig() if fast else Pi0Config()
     names = ("action_horizon", "action_dim") if fast else ("action_horizon",)
     return {name: getattr(usual, name) for name in names if name not in raw}
 
 
-def _lora(raw: Mapping[str, Any], arrays: Shapes) -> dict[str, LoraConfig]:
+def _lora(stated: Stated, arrays: Shapes) -> dict[str, LoraConfig]:
     """Which experts have factors, of which rank, on what."""
     found = {}
     for block, suffix in SUFFIXES.items():
@@ -154,18 +155,21 @@ def _lora(raw: Mapping[str, Any], arrays: Shapes) -> dict[str, LoraConfig]:
         if ranks:
             rank = max(ranks.values())
             found[block] = LoraConfig(
-                rank=rank, alpha=_alpha(raw, block, rank), targets=tuple(ranks)
+                rank=rank, alpha=_alpha(stated, block, rank), targets=tuple(ranks)
             )
     return found
 
 
-def _alpha(raw: Mapping[str, Any], block: str, rank: int) -> float:
+def _alpha(stated: Stated, block: str, rank: int) -> float:
     """Stated in a ``config.json``; else the rank, as in all of openpi's variants."""
     try:
-        return float(raw.get(block, {}).get("lora", {}).get("alpha", rank))
+        return float(stated.raw.get(block, {}).get("lora", {}).get("alpha", rank))
     except (AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(
-            "a LoRA configuration cannot be read", where=f"{CONFIG}, {block}.lora", found=error
+            "a LoRA configuration cannot be read",
+            where=f"{stated.where}, {block}.lora",
+            found=error,
+            allowed="alpha as a number",
         ) from error
 
 
@@ -198,7 +202,7 @@ def _stream(database: OcdbtArrays, keys: Mapping[str, str]) -> Iterator[tuple[st
         leaf = LEAVES[key]
         rows = database.rows(keys[key]) if leaf.stacked else [database.whole(keys[key])]
         for layer, row in enumerate(rows):
-            parts = row if len(leaf.names) > 1 else [row]
+            parts = row if leaf.paired else [row]
             for name, part in zip(leaf.names, parts, strict=True):
                 yield name.format(layer), leaf.to_parameter(part)
 

@@ -21,7 +21,8 @@ from vla_policy.models.config import ModelConfig
 
 MOST_LAYERS = 1024
 Counts = Mapping[str, int]
-_IMG, _LLM = "PaliGemma.img.", "PaliGemma.llm."
+ROOT = "params."
+_IMG, _LLM = ROOT + "PaliGemma.img.", ROOT + "PaliGemma.llm."
 _BLOCK, _LAYERS = _IMG + "Transformer.encoderblock.", _LLM + "layers."
 _ATTENTION = _LAYERS + "attn."
 _VISION = PALIGEMMA + "model.vision_tower.vision_model."
@@ -34,7 +35,7 @@ class Leaf:
     """One array of the tree.
 
     Args:
-        key: Path in the tree, joined by dots, without its root.
+        key: Path in the tree, joined by dots.
         axes: JAX axes of one parameter, without those that stack layers and pairs.
         merged: PyTorch's axes, separated by spaces, in the same letters.
         names: Parameters; two where the array stacks a pair, with ``{}`` where it stacks layers.
@@ -50,6 +51,10 @@ class Leaf:
         return "{}" in self.names[0]
 
     @property
+    def paired(self) -> bool:
+        return len(self.names) > 1
+
+    @property
     def block(self) -> str:
         """The block of sizes in ``config.json`` that it belongs to; empty: none."""
         if ".img." in self.key:
@@ -61,25 +66,21 @@ class Leaf:
     @property
     def leading(self) -> int:
         """Number of axes that stack parameters."""
-        return self.stacked + (len(self.names) > 1)
+        return self.stacked + self.paired
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape has these axes."""
-        stacks = shape[: self.leading]
         return (
             len(shape) == self.leading + len(self.axes)
-            and (len(self.names) == 1 or stacks[-1] == len(self.names))
-            and (not self.stacked or stacks[0] <= MOST_LAYERS)
+            and (not self.paired or shape[self.leading - 1] == len(self.names))
+            and (not self.stacked or shape[0] <= MOST_LAYERS)
         )
 
     def parameters(self, layers: int) -> Iterator[tuple[tuple[int, ...], str]]:
         """Index along the leading axes and name of each parameter."""
         for layer in range(layers if self.stacked else 1):
             for pair, name in enumerate(self.names):
-                index = ((layer,) if self.stacked else ()) + (
-                    (pair,) if len(self.names) > 1 else ()
-                )
-                yield index, name.format(layer)
+                yield (layer,) * self.stacked + (pair,) * self.paired, name.format(layer)
 
     def parameter_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """PyTorch's shape of each parameter in an array of this shape."""
@@ -91,7 +92,7 @@ class Leaf:
     ) -> tuple[int, ...]:
         """Shape of the array whose parameters have this shape in PyTorch."""
         sizes = dict(zip(self._order, self._apart(parameter, counts), strict=True))
-        stacks = ((layers,) if self.stacked else ()) + ((2,) if len(self.names) > 1 else ())
+        stacks = (layers,) * self.stacked + (len(self.names),) * self.paired
         return stacks + tuple(sizes[axis] for axis in self.axes)
 
     def to_parameter(self, array: Tensor) -> Tensor:
@@ -112,8 +113,8 @@ class Leaf:
         """Sizes of the single axes in PyTorch's order; of two merged, the first is a count."""
         sizes: list[int] = []
         for group, size in zip(self.merged.split(), parameter, strict=True):
-            count = counts[group[0]] if len(group) > 1 else 1
-            sizes += [count, size // count] if len(group) > 1 else [size]
+            counted = [counts[axis] for axis in group[:-1]]
+            sizes += [*counted, size // math.prod(counted)]
         return tuple(sizes)
 
 
@@ -271,6 +272,6 @@ LEAVES: Mapping[str, Leaf] = {
         *_siglip(),
         *_gemma("", _LANGUAGE),
         *_gemma("_1", EXPERT + "model."),
-        *(leaf for name in _TOP for leaf in _linear(name, name)),
+        *(leaf for name in _TOP for leaf in _linear(ROOT + name, name)),
     )
 }
