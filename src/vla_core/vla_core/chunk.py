@@ -40,7 +40,11 @@ class ActionChunk:
         return self.stamp_ns <= t_ns < self.end_ns
 
     def at(self, t_ns: int, stepped: np.ndarray[Any, np.dtype[np.bool_]]) -> Target:
-        """Linear in time; dimensions in ``stepped`` (A,) hold each action instead."""
+        """Linear in time; dimensions in ``stepped`` (A,) hold each action instead.
+
+        The first action holds before the chunk, the last one after it.
+        """
+        t_ns = min(max(t_ns, self.stamp_ns), self.end_ns - 1)
         index, rest_ns = divmod(t_ns - self.stamp_ns, self.step_ns)
         now = self.actions[index]
         following = self.actions[min(index + 1, len(self.actions) - 1)]

@@ -22,7 +22,7 @@ from vla_core.observation import read_stream
 from vla_core.pacing import Pacing
 from vla_core.safety import Limits
 from vla_core.sampling import Sample
-from vla_core.strategies import make_strategy
+from vla_core.strategies import StrategySettings, make_strategy
 from vla_policy.nodes.command_output import CommandOutput
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.lifecycle import FAREWELL, Supervised, run
@@ -48,6 +48,9 @@ class ExecutorNode(Supervised):
         self._contract: Contract = load_contract(str(values["contract"]))
         self._period_ns = round(1e9 / self._contract.control_rate_hz)
         self._strategy_name = str(values["strategy"])
+        self._strategy_settings = StrategySettings(
+            blend_s=float(values["blend_s"]), execute_steps=int(values["execute_steps"])
+        )
         self._execution = self._new_execution(dry_run=bool(values["dry_run"]))
         self._shown = None
         refusal = prefer_this_process()
@@ -57,7 +60,9 @@ class ExecutorNode(Supervised):
         self._connect()
 
     def _new_execution(self, *, dry_run: bool) -> Execution:
-        strategy = make_strategy(self._strategy_name, Limits.of(self._contract))
+        strategy = make_strategy(
+            self._strategy_name, Limits.of(self._contract), self._strategy_settings
+        )
         execution = Execution(self._contract, strategy)
         execution.dry_run = dry_run
         return execution

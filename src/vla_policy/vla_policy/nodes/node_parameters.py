@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vla_core.chunk import MAX_STEPS
 from vla_core.parameters import Parameter
 from vla_core.strategies import STRATEGIES
 from vla_policy.nodes.lifecycle import AUTOSTART
@@ -74,6 +75,21 @@ EXECUTOR_NODE = (
         default="receding_horizon",
         choices=tuple(STRATEGIES),
         description="How chunks become commands; temporal_ensemble does not suit flow policies.",
+    ),
+    Parameter(
+        name="blend_s",
+        default=0.2,
+        low=0.01,
+        high=2.0,
+        unit="s",
+        description="latency_aligned: time in which it goes over to a new chunk.",
+    ),
+    Parameter(
+        name="execute_steps",
+        default=MAX_STEPS,
+        low=1,
+        high=MAX_STEPS,
+        description="synchronous: actions of a chunk that are executed before the next is taken.",
     ),
     Parameter(
         name="dry_run",
