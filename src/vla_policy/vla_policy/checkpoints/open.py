@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from vla_core.errors import CheckpointError
-from vla_policy.checkpoints import lerobot, openpi_jax, openpi_pytorch
+from vla_policy.checkpoints import fluxvla, lerobot, openpi_jax, openpi_pytorch, transformers
 from vla_policy.checkpoints.folder import checked_names
 from vla_policy.checkpoints.json_file import read_json_object
 from vla_policy.checkpoints.merge_lora import merge_lora
@@ -20,6 +21,8 @@ READERS: Mapping[CheckpointFormat, Reader] = {
     CheckpointFormat.OPENPI_PYTORCH: openpi_pytorch.read,
     CheckpointFormat.OPENPI_JAX: openpi_jax.read,
     CheckpointFormat.LEROBOT: lerobot.read,
+    CheckpointFormat.TRANSFORMERS: transformers.read,
+    CheckpointFormat.FLUXVLA: fluxvla.read,
 }
 
 
@@ -100,13 +103,15 @@ def _formats(path: Path, names: set[str]) -> list[CheckpointFormat]:
         found.append(CheckpointFormat.OPENPI_JAX)
     if "adapter_config.json" in names:
         found.append(CheckpointFormat.LEROBOT)
+    config = read_json_object(path / "config.json") if "config.json" in names else {}
+    if fluxvla.describes(config):
+        found.append(CheckpointFormat.FLUXVLA)
     if weights:
-        found.append(_of_weights(path, names))
+        found.append(_of_weights(config))
     return list(dict.fromkeys(found))  # an adapter may lie beside its base
 
 
-def _of_weights(path: Path, names: set[str]) -> CheckpointFormat:
-    config = read_json_object(path / "config.json") if "config.json" in names else {}
+def _of_weights(config: Mapping[str, Any]) -> CheckpointFormat:
     if "type" in config:
         return CheckpointFormat.LEROBOT
     if {"architectures", "transformers_version"} & config.keys():

@@ -35,6 +35,7 @@ from vla_policy.checkpoints.stored import Shapes
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 BASE_WEIGHTS = "model.safetensors"
 PREFIX = "base_model.model."
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 A, B = ".lora_A.weight", ".lora_B.weight"
 _HARMLESS = """
     task_type peft_type auto_mapping peft_version base_model_name_or_path revision r bias
@@ -159,14 +160,18 @@ def find_base(directory: Path, adapter: Adapter) -> Path:
         if candidate.is_dir() and candidate.resolve() != directory.resolve():
             checked_names(candidate)
             return candidate
+    if HUB_NAME.fullmatch(adapter.base):
+        from vla_policy.checkpoints.hub import local_directory  # it imports the readers' package
+
+        revision = f"@{adapter.revision}" if adapter.revision else ""
+        return local_directory(f"hf://{adapter.base}{revision}")
     raise CheckpointError(
         "the base of an adapter is not here",
         where=str(directory / CONFIG),
         found=adapter.base or "no base_model_name_or_path",
-        allowed="a directory at that path or beside the adapter",
-        fix=f"download {adapter.base or 'the base'}"
-        f"{'@' + adapter.revision if adapter.revision else ''} and put it beside the adapter,"
-        f" as {directory.parent / (base.name or 'base')}",
+        allowed="a directory at that path or beside the adapter, or a repository of the Hub",
+        fix=f"put {adapter.base or 'the base'} beside the adapter, as"
+        f" {directory.parent / (base.name or 'base')}",
     )
 
 
