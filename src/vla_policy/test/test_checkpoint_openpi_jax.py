@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,13 +25,23 @@ from vla_policy.checkpoints import (
     save_checkpoint,
 )
 from vla_policy.checkpoints.ocdbt_arrays import ArraySizes, OcdbtWriter, open_ocdbt
+from vla_policy.checkpoints.openpi_jax_names import (
+    array_shapes_of,
+    hidden_sizes,
+    parameter_shapes_of,
+)
+from vla_policy.models.build import build_model
 from vla_policy.models.config import Pi0Config, Pi0FastConfig
-from vla_policy.models.lora import LoraConfig
+from vla_policy.models.lora import LoraConfig, add_lora
 
 JAX = golden.GOLDEN / "jax"
 EMBEDDING = "params.PaliGemma.llm.embedder.input_embedding"
 QUERY = "params.PaliGemma.llm.layers.attn.q_einsum.w"
 BIAS = "params.action_out_proj.bias"
+OPENPI_LORA = {  # gemma_2b_lora, gemma_300m_lora
+    "paligemma": LoraConfig(rank=16, alpha=16.0),
+    "action_expert": LoraConfig(rank=32, alpha=32.0),
+}
 Damage = Callable[[Path], Any]
 
 
@@ -102,6 +113,33 @@ def test_a_conversion_does_not_state_what_was_only_assumed(checkpoint: Path) -> 
     convert(source, pytorch, CheckpointFormat.OPENPI_PYTORCH)
     with pytest.raises(CheckpointError, match=r"action_horizon; found: nothing.*recipe"):
         read_checkpoint(pytorch)
+
+
+@pytest.mark.parametrize(
+    ("config", "lora", "leaves", "parameters"),
+    [
+        (Pi0Config.full(pi05=False), {}, 50, 3_238_048_528),
+        (Pi0Config.full(pi05=True), {}, 51, 3_353_433_872),
+        (Pi0FastConfig(), {}, 32, 2_923_335_408),
+        (Pi0Config.full(pi05=False), OPENPI_LORA, 70, 3_238_048_528 + 49_987_584),
+        (Pi0FastConfig(), {"paligemma": OPENPI_LORA["paligemma"]}, 42, 2_923_335_408 + 27_869_184),
+    ],
+)
+def test_a_model_of_the_released_size_has_the_arrays_that_openpi_counts(
+    config: Pi0Config | Pi0FastConfig, lora: dict[str, LoraConfig], leaves: int, parameters: int
+) -> None:
+    with torch.device("meta"):
+        model = build_model(config)
+        add_lora(model, lora)
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    arrays = array_shapes_of(shapes, config)
+    assert len(arrays) == leaves
+    assert sum(math.prod(shape) for shape in arrays.values()) == parameters
+    assert parameter_shapes_of(arrays) == shapes
+    assert hidden_sizes(arrays)["siglip"]["image_size"] == 224
+    assert hidden_sizes(arrays)["paligemma"] == {
+        "num_heads": 8, "num_kv_heads": 1, "head_dim": 256
+    }  # fmt: skip
 
 
 def test_lora_factors_are_merged_unless_asked_for(tmp_path: Path) -> None:

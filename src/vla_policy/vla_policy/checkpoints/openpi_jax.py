@@ -31,6 +31,7 @@ from vla_policy.checkpoints.openpi_jax_names import (
     LEAVES,
     ROOT,
     Leaf,
+    array_shapes_of,
     axis_sizes,
     counts,
     hidden_sizes,
@@ -72,7 +73,7 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
     config = model_config(stated, found)
     lora = _lora(stated, arrays)
     expected = _parameter_shapes(config, lora)
-    require_shapes(arrays, _array_shapes(expected, config), where=str(path / PARAMS))
+    require_shapes(arrays, array_shapes_of(expected, config), where=str(path / PARAMS))
     dtypes = {
         name: database.arrays[keys[leaf]].dtype
         for leaf in arrays
@@ -95,7 +96,7 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
 
 def write(directory: Path, stored: StoredCheckpoint) -> None:
     """Writes an empty directory in this format, so that orbax restores it too."""
-    shapes = _array_shapes(stored.shapes, stored.config)
+    shapes = array_shapes_of(stored.shapes, stored.config)
     places = {
         name: (LEAVES[key], index)
         for key, shape in shapes.items()
@@ -178,18 +179,6 @@ def _parameter_shapes(config: ModelConfig, lora: Mapping[str, LoraConfig]) -> Sh
         model = build_model(config)
         add_lora(model, {block: lora[block] for block in lora if hasattr(config, block)})
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-
-
-def _array_shapes(parameters: Shapes, config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays that hold these parameters."""
-    shapes = {}
-    for key, leaf in LEAVES.items():
-        first = leaf.names[0].format(0)
-        if first in parameters:
-            depth = getattr(config, leaf.block).depth if leaf.stacked else 0
-            sizes = counts(config, leaf.block)
-            shapes[key] = leaf.array_shape(parameters[first], depth, sizes)
-    return shapes
 
 
 def _stream(database: OcdbtArrays, keys: Mapping[str, str]) -> Iterator[tuple[str, Tensor]]:

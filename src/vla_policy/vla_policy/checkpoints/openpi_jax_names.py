@@ -137,6 +137,17 @@ def parameter_shapes_of(arrays: Shapes) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def array_shapes_of(parameters: Shapes, config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays that hold these parameters."""
+    shapes = {}
+    for key, leaf in LEAVES.items():
+        first = leaf.names[0].format(0)
+        if first in parameters:
+            depth = getattr(config, leaf.block).depth if leaf.stacked else 0
+            shapes[key] = leaf.array_shape(parameters[first], depth, counts(config, leaf.block))
+    return shapes
+
+
 def hidden_sizes(arrays: Shapes) -> dict[str, dict[str, int]]:
     """Sizes that these arrays show and PyTorch's do not: by block, as in ``config.json``."""
 

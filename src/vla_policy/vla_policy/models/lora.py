@@ -119,7 +119,9 @@ class LoraLinear(nn.Linear):
         self.weight = base.weight
         self.addition = addition
         for name, shape in addition.shapes(base.out_features, base.in_features).items():
-            factor = base.weight.new_empty(shape).normal_(std=START_DEVIATION)
+            factor = base.weight.new_empty(shape)
+            if not factor.is_meta:  # there it does nothing, and imports a compiler for it
+                factor.normal_(std=START_DEVIATION)
             self.register_parameter(name, nn.Parameter(factor))
 
     def forward(self, x: Tensor) -> Tensor:
