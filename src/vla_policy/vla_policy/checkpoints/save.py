@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vla_core.errors import CheckpointError
 from vla_core.stats import NormStats
-from vla_policy.checkpoints import openpi_jax, openpi_pytorch
+from vla_policy.checkpoints import lerobot_write, openpi_jax, openpi_pytorch
 from vla_policy.checkpoints.folder import new_directory
 from vla_policy.checkpoints.open import read_checkpoint
 from vla_policy.checkpoints.stored import AllStats, CheckpointFormat, StoredCheckpoint
@@ -26,6 +26,7 @@ Writer = Callable[[Path, StoredCheckpoint], None]
 WRITERS: Mapping[CheckpointFormat, Writer] = {
     CheckpointFormat.OPENPI_PYTORCH: openpi_pytorch.write,
     CheckpointFormat.OPENPI_JAX: openpi_jax.write,
+    CheckpointFormat.LEROBOT: lerobot_write.write,
 }
 
 
