@@ -39,17 +39,22 @@ class RMSNorm(nn.Module):
         self.weight = None if adaptive else nn.Parameter(torch.zeros(width))
 
     def forward(self, x_BLD: Tensor, cond_BC: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Returns the normed tokens and the gate (B, 1, D), None for a plain norm."""
+        """Returns the normed tokens and the gate (B, 1 or L, D), None for a plain norm.
+
+        The condition is (B, C), or (B, L, C) where each token has its own.
+        """
         wide_BLD = x_BLD.to(torch.float32)
         normed_BLD = wide_BLD * torch.rsqrt(
             wide_BLD.square().mean(-1, keepdim=True) + RMS_NORM_EPS
         )
         if self.dense is None:
             return (normed_BLD * (1.0 + self.weight.to(torch.float32))).to(x_BLD.dtype), None
-        modulation_B1D3 = self.dense(cond_BC.to(self.dense.weight.dtype))[:, None]
-        scale_B1D, shift_B1D, gate_B1D = modulation_B1D3.to(torch.float32).chunk(3, dim=-1)
-        modulated_BLD = normed_BLD * (1.0 + scale_B1D) + shift_B1D
-        return modulated_BLD.to(x_BLD.dtype), gate_B1D.to(x_BLD.dtype)
+        modulation_BLD3 = self.dense(cond_BC.to(self.dense.weight.dtype))
+        if cond_BC.ndim == 2:
+            modulation_BLD3 = modulation_BLD3[:, None]
+        scale_BLD, shift_BLD, gate_BLD = modulation_BLD3.to(torch.float32).chunk(3, dim=-1)
+        modulated_BLD = normed_BLD * (1.0 + scale_BLD) + shift_BLD
+        return modulated_BLD.to(x_BLD.dtype), gate_BLD.to(x_BLD.dtype)
 
 
 class Attention(nn.Module):
@@ -120,7 +125,10 @@ class Gemma(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """The tokens (B, L, D) of one expert, and the condition (B, C) of its adaptive norms."""
+    """The tokens (B, L, D) of one expert, and the condition of its adaptive norms.
+
+    That is (B, C), or (B, L, C) where each token has its own.
+    """
 
     expert: Gemma
     x_BLD: Tensor
@@ -201,8 +209,8 @@ def attend(q_BNQK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, mask_B1QS: Tensor) ->
     return mixed.transpose(1, 2).flatten(2)
 
 
-def _add(x_BLD: Tensor, y_BLD: Tensor, gate_B1D: Tensor | None) -> Tensor:
-    return x_BLD + (y_BLD if gate_B1D is None else y_BLD * gate_B1D)
+def _add(x_BLD: Tensor, y_BLD: Tensor, gate: Tensor | None) -> Tensor:
+    return x_BLD + (y_BLD if gate is None else y_BLD * gate)
 
 
 def _project(streams: Sequence[Stream], index: int, rotation: tuple[Tensor, Tensor]) -> _Projected:

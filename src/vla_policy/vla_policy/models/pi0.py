@@ -12,6 +12,8 @@ Source: openpi src/openpi/models/pi0.py; pi0, arXiv 2410.24164; pi0.5, arXiv 250
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -26,14 +28,27 @@ from vla_policy.models.paligemma import Paligemma, PaligemmaBody, parameter_dtyp
 MIN_PERIOD, MAX_PERIOD = 4e-3, 4.0
 
 
-def embed_time(time_B: Tensor, width: int) -> Tensor:
-    """Sines, then cosines, of flow time: (B, width) float32.
+Velocity: TypeAlias = Callable[[Tensor, float], Tensor]
+"""Noisy actions (B, H, A) and their flow time to the velocity (B, H, A), from data to noise."""
+
+
+def integrate(velocity: Velocity, noise_BHA: Tensor, num_steps: int) -> Tensor:
+    """Euler steps from noise (time 1) to actions (time 0): (B, H, A)."""
+    x_BHA, time, step = noise_BHA, np.float32(1.0), np.float32(-1.0 / num_steps)
+    for _ in range(num_steps):
+        x_BHA = x_BHA + float(step) * velocity(x_BHA, float(time))
+        time += step  # summed in float32 as in openpi; 1 + k * step moves the samples by 3e-5
+    return x_BHA
+
+
+def embed_time(time: Tensor, width: int) -> Tensor:
+    """Sines, then cosines, of flow time of any shape: (.., width) float32.
 
     Periods go from 4e-3 to 4 in geometric steps. The angles reach 1.6e3, hence float64.
     """
-    fraction = torch.linspace(0.0, 1.0, width // 2, dtype=torch.float64, device=time_B.device)
+    fraction = torch.linspace(0.0, 1.0, width // 2, dtype=torch.float64, device=time.device)
     period = MIN_PERIOD * (MAX_PERIOD / MIN_PERIOD) ** fraction
-    angle = time_B.to(torch.float64)[:, None] * (2 * math.pi / period)
+    angle = time.to(torch.float64)[..., None] * (2 * math.pi / period)
     return torch.cat((angle.sin(), angle.cos()), dim=-1).to(torch.float32)
 
 
@@ -97,18 +112,24 @@ class Pi0(nn.Module):
         return self._paligemma.embed(inputs, self.config.image_keys)
 
     def embed_suffix(
-        self, state_BA: Tensor, noisy_BHA: Tensor, time_B: Tensor
+        self, state_BA: Tensor, noisy_BHA: Tensor, time: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """State (pi0 only), noisy actions and flow time, all float32.
 
+        Args:
+            state_BA: Normalised state.
+            noisy_BHA: Actions on their way.
+            time: (B,), or (B, H) where each action has its own.
+
         Returns:
-            Tokens (B, Q, E), the state token first, and the norms' condition (B, E) or None.
+            Tokens (B, Q, E), the state token first, and the norms' condition, None or shaped as
+            time with E behind.
         """
         action_BHE = self.action_in_proj(noisy_BHA)
-        time_BE = embed_time(time_B, self.config.action_expert.width)
+        embedded = embed_time(time, self.config.action_expert.width)
         if self.config.pi05:
-            return action_BHE, F.silu(self.time_mlp_out(F.silu(self.time_mlp_in(time_BE))))
-        time_BHE = time_BE[:, None].expand_as(action_BHE)
+            return action_BHE, F.silu(self.time_mlp_out(F.silu(self.time_mlp_in(embedded))))
+        time_BHE = (embedded if time.ndim == 2 else embedded[:, None]).expand_as(action_BHE)
         hidden_BHE = F.silu(self.action_time_mlp_in(torch.cat((action_BHE, time_BHE), dim=-1)))
         state_B1E = self.state_proj(state_BA)[:, None]
         return torch.cat((state_B1E, self.action_time_mlp_out(hidden_BHE)), dim=1), None
@@ -123,27 +144,30 @@ class Pi0(nn.Module):
         )
 
     def velocity(
-        self, cache: PrefixCache, state_BA: Tensor, noisy_BHA: Tensor, time_B: Tensor
+        self, cache: PrefixCache, state_BA: Tensor, noisy_BHA: Tensor, time: Tensor
     ) -> Tensor:
-        """Velocity (B, H, A) float32 from data to noise, given an encoded prefix."""
-        x_BQE, cond_BE = self.embed_suffix(state_BA, noisy_BHA, time_B)
+        """Velocity (B, H, A) float32 from data to noise, given an encoded prefix.
+
+        Arguments as `embed_suffix`.
+        """
+        x_BQE, cond = self.embed_suffix(state_BA, noisy_BHA, time)
         own_QQ = self._suffix_mask(x_BQE)
         batch, size = x_BQE.shape[:2]
         before_BQP = cache.valid_BP[:, None].expand(-1, size, -1)
         mask_BQS = torch.cat((before_BQP, own_QQ.expand(batch, -1, -1)), dim=2)
         offset_B1 = cache.valid_BP.sum(1, keepdim=True)
         [out_BQE] = run_experts(
-            [self._stream(self._expert, x_BQE, cond_BE)],
+            [self._stream(self._expert, x_BQE, cond)],
             positions_BQ=offset_B1 + torch.arange(size, device=x_BQE.device),
             mask_B1QS=mask_BQS[:, None],
             cache=cache,
         )
         return self._to_actions(out_BQE)
 
-    def joint_velocity(self, inputs: ModelInputs, noisy_BHA: Tensor, time_B: Tensor) -> Tensor:
+    def joint_velocity(self, inputs: ModelInputs, noisy_BHA: Tensor, time: Tensor) -> Tensor:
         """The same velocity in one pass over prefix and suffix, for training both experts."""
         prefix_BPW, valid_BP = self.embed_prefix(inputs)
-        x_BQE, cond_BE = self.embed_suffix(inputs.state, noisy_BHA, time_B)
+        x_BQE, cond = self.embed_suffix(inputs.state, noisy_BHA, time)
         batch, size = x_BQE.shape[:2]
         valid_BS = torch.cat((valid_BP, valid_BP.new_ones(batch, size)), dim=1)
         # Prefix rows see the valid prefix, suffix rows that and their own block.
@@ -153,7 +177,7 @@ class Pi0(nn.Module):
         _, out_BQE = run_experts(
             [
                 self._stream(self._paligemma.language_model, prefix_BPW),
-                self._stream(self._expert, x_BQE, cond_BE),
+                self._stream(self._expert, x_BQE, cond),
             ],
             positions_BQ=valid_BS.cumsum(1) - 1,
             mask_B1QS=mask_BSS[:, None],
@@ -177,18 +201,22 @@ class Pi0(nn.Module):
     def sample_actions(
         self, inputs: ModelInputs, noise_BHA: Tensor, num_steps: int = 10
     ) -> Tensor:
-        """Euler steps from noise (time 1) to actions (time 0): (B, H, A) float32, normalised."""
+        """Actions (B, H, A) float32, normalised, after Euler steps from noise."""
+        return integrate(self.flow(inputs), noise_BHA, num_steps)
+
+    def flow(self, inputs: ModelInputs) -> Velocity:
+        """The velocity for these inputs; their prefix is encoded once, here."""
         cache = self.encode_prefix(inputs)
-        x_BHA, time, step = noise_BHA, np.float32(1.0), np.float32(-1.0 / num_steps)
-        for _ in range(num_steps):
-            time_B = x_BHA.new_full((len(x_BHA),), float(time))
-            x_BHA = x_BHA + float(step) * self.velocity(cache, inputs.state, x_BHA, time_B)
-            time += step  # summed in float32 as in openpi; 1 + k * step moves the samples by 3e-5
-        return x_BHA
+
+        def velocity(noisy_BHA: Tensor, time: float) -> Tensor:
+            time_B = noisy_BHA.new_full((len(noisy_BHA),), time)
+            return self.velocity(cache, inputs.state, noisy_BHA, time_B)
+
+        return velocity
 
     @staticmethod
-    def _stream(expert: Gemma, x_BLD: Tensor, cond_BC: Tensor | None = None) -> Stream:
-        return Stream(expert=expert, x_BLD=x_BLD.to(expert.dtype), cond_BC=cond_BC)
+    def _stream(expert: Gemma, x_BLD: Tensor, cond: Tensor | None = None) -> Stream:
+        return Stream(expert=expert, x_BLD=x_BLD.to(expert.dtype), cond_BC=cond)
 
     def _suffix_mask(self, x_BQE: Tensor) -> Tensor:
         """(Q, Q) bool: actions see the whole suffix, the state token of pi0 only itself."""
