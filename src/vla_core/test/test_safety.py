@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
+from guard_rig import EPS, arm, assert_within_limits, follow, made, random_limits, resting, wish
 from robot_contract import GRIPPER_ONLY, VELOCITIES_ONLY, robot
 
 from vla_core.chunk import Target
@@ -23,79 +23,11 @@ from vla_core.safety import (
     start_violation,
 )
 
+Wishes = Callable[[Command], Target]
+
 # Of the P1 fuzz; each tick guards one command of up to 14 joints. 1000000 takes two minutes.
 TICKS = int(os.environ.get("VLA_FUZZ_TICKS", "100000"))
 TICKS_PER_ROBOT = 1000
-EPS = float(np.finfo(np.float64).eps)
-
-Wishes = Callable[[Command], Target]
-
-
-def made(rows: list[tuple[str, float, float, float, float]]) -> Limits:
-    """Limits from (kind, lower, upper, rate, acceleration) of each joint."""
-    kinds, lower, upper, rate, acceleration = zip(*rows, strict=True)
-    velocity = np.array([kind == "velocity" for kind in kinds])
-    arm = np.array([kind == "position" for kind in kinds])
-    return Limits(
-        names=tuple(f"j{i}" for i in range(len(rows))),
-        lower=np.array(lower, float),
-        upper=np.array(upper, float),
-        rate=np.array(rate, float),
-        acceleration=np.where(velocity, np.inf, acceleration),
-        start_offset=np.where(arm, 0.5, np.inf),
-        gross_offset=np.where(arm, 1.5, np.inf),
-        is_velocity=velocity,
-        is_gripper=np.array([kind == "gripper" for kind in kinds]),
-    )
-
-
-def arm(*, joints: int = 1, rate: float = 2.0, acceleration: float = 10.0) -> Limits:
-    return made([("position", -3.0, 3.0, rate, acceleration)] * joints)
-
-
-def wish(position: Any, velocity: Any = None) -> Target:
-    position = np.asarray(position, float)
-    zero = np.zeros_like(position)
-    return Target(position=position, velocity=zero if velocity is None else np.asarray(velocity))
-
-
-def resting(position: Any) -> Command:
-    position = np.asarray(position, float)
-    return Command(position=position, rate=np.zeros_like(position))
-
-
-def assert_within_limits(limits: Limits, published: np.ndarray, dt_s: float) -> None:
-    """P1 on (T, A) published values, the robot at rest before them.
-
-    The slack is 1e-9 of each limit, plus what rounding of a value does to its differences.
-    """
-    assert np.isfinite(published).all()
-    assert (published >= limits.lower).all()
-    assert (published <= limits.upper).all()
-    rounding = 4 * EPS * np.maximum(np.abs(limits.lower), np.abs(limits.upper))
-    rates = np.diff(published, axis=0, prepend=published[:1]) / dt_s
-    assert (np.abs(rates) <= limits.rate * (1 + 1e-9) + rounding / dt_s).all()
-    changes = np.abs(np.diff(rates, axis=0)) / dt_s
-    assert (changes <= limits.acceleration * (1 + 1e-9) + 2 * rounding / dt_s**2).all()
-
-
-def follow(limits: Limits, first: Command, wishes: list[Target], dt_s: float) -> np.ndarray:
-    """(T + 1, A): the first position, then each command."""
-    positions, last = [first.position], first
-    for target in wishes:
-        last = guard(limits, last, target, dt_s).command
-        positions.append(last.position)
-    return np.stack(positions)
-
-
-def random_limits(rng: np.random.Generator) -> Limits:
-    def row(kind: str) -> tuple[str, float, float, float, float]:
-        middle, half = rng.uniform(-5, 5), 10 ** rng.uniform(-2, 1.5)
-        span = (-half, rng.uniform(0, half)) if kind == "velocity" else (middle - half, middle)
-        return kind, *span, 10 ** rng.uniform(-2, 2), 10 ** rng.uniform(-2, 3)
-
-    kinds = rng.choice(["position", "gripper", "velocity"], size=rng.integers(1, 15))
-    return made([row(str(kind)) for kind in kinds])
 
 
 def adversary(rng: np.random.Generator, limits: Limits) -> Iterator[Wishes]:
@@ -129,16 +61,18 @@ def test_p1_no_wish_of_an_adversary_leaves_the_limits() -> None:
             if rng.random() < 0.02:
                 last = brake(limits, last, dt_s)
             else:
-                last = guard(limits, last, next(source)(last), dt_s).command
+                speed = rng.choice([0.0, 0.3, 1.0, 1.0])
+                last = guard(limits, last, next(source)(last), dt_s, speed=speed).command
             published.append(last.position)
         assert_within_limits(limits, np.stack(published), dt_s)
 
 
 def test_p1_the_check_of_the_fuzz_sees_a_violation() -> None:
-    limits = arm()
+    limits = arm(jerk=500.0)
     steady = np.full((9, 1), 0.5)
     assert_within_limits(limits, steady, 0.01)
-    for bad in (np.nan, 3.1, 0.5 + 0.0201, 0.5 + 0.00101):  # finite, position, rate, acceleration
+    # finite, position, rate, acceleration, jerk
+    for bad in (np.nan, 3.1, 0.5 + 0.0201, 0.5 + 0.00101, 0.5 + 0.00051):
         moved = steady.copy()
         moved[5:] = bad
         with pytest.raises(AssertionError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ IMAGE_ENCODINGS = {
     ),
     "sensor_msgs/msg/CompressedImage": ("jpeg", "png"),
 }
+MAX_RISE_S = 0.25  # from zero to the full acceleration: a slower one delays every command
 _VELOCITY_FIELDS = ("velocity", "velocities")
 _DERIVED_FIELDS = ("accelerations", "effort")  # may be recorded, never commanded
 
@@ -56,6 +58,7 @@ class Joint:
         lower, upper: Allowed values, in ``unit``.
         max_rate: Largest absolute first derivative, ``unit``/s.
         max_acceleration: Largest absolute second derivative, ``unit``/s^2; None for velocities.
+        max_jerk: Largest absolute derivative of the last of these; inf: not limited.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Joint:
     upper: float
     max_rate: float
     max_acceleration: float | None
+    max_jerk: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,24 +257,23 @@ def _joint(name: str, block: Block) -> Joint:
             found=f"[{lower:g}, {upper:g}]",
             allowed="lower <= 0 <= upper: zero is how it stops",
         )
+    rate_key = "acceleration" if kind is Kind.VELOCITY else "velocity"
+    rate = block.number(rate_key, low=1e-3, high=1e3, unit=f"{unit}/s")
     acceleration = (
         None
         if kind is Kind.VELOCITY
         else block.number("acceleration", low=1e-3, high=1e4, unit=f"{unit}/s^2")
     )
+    least = (acceleration or rate) / MAX_RISE_S
     joint = Joint(
         name=name,
         unit=unit,
         kind=kind,
         lower=lower,
         upper=upper,
-        max_rate=block.number(
-            "acceleration" if kind is Kind.VELOCITY else "velocity",
-            low=1e-3,
-            high=1e3,
-            unit=f"{unit}/s",
-        ),
+        max_rate=rate,
         max_acceleration=acceleration,
+        max_jerk=block.number("jerk", low=least, high=1e6, default=math.inf),
     )
     block.finish()
     return joint

@@ -1,12 +1,17 @@
 """The limit guard: the last function before a command is published. Pure, without memory.
 
 Shape letter: A action dimension. Values are in the contract's units; a rate is the first
-derivative of a value, an acceleration its second.
+derivative of a value, an acceleration its second, a jerk its third.
+
+Position, rate and acceleration are kept by a ramp that follows the wishes. Where the contract
+limits the jerk, the command is the mean of the ramp's last positions: a mean of values within a
+limit is within it too, whatever derivative they are of, so that all guarantees of the ramp hold
+for the command as well.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +29,7 @@ class Limits:
 
     Attributes:
         acceleration: inf where the quantity is itself a velocity.
+        jerk: inf where the contract sets none. Of a velocity it bounds the second derivative.
         start_offset, gross_offset: inf for grippers and velocities, which may jump.
     """
 
@@ -32,6 +38,7 @@ class Limits:
     upper: FloatArray
     rate: FloatArray
     acceleration: FloatArray
+    jerk: FloatArray
     start_offset: FloatArray
     gross_offset: FloatArray
     is_velocity: BoolArray
@@ -55,6 +62,7 @@ class Limits:
             upper=np.array([joint.upper for joint in joints]),
             rate=np.array([joint.max_rate for joint in joints]),
             acceleration=np.array([joint.max_acceleration or np.inf for joint in joints]),
+            jerk=np.array([joint.max_jerk for joint in joints]),
             start_offset=offsets(contract.safety.start_offset),
             gross_offset=offsets(contract.safety.gross_offset),
             is_velocity=np.array([joint.kind is Kind.VELOCITY for joint in joints]),
@@ -64,10 +72,22 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What was commanded last: values (A,) and their rates (A,)."""
+    """What was commanded last.
+
+    Attributes:
+        position: (A,) values, as published.
+        rate: (A,) first derivatives of the ramp.
+        ramp: (N, A) last positions of the ramp, newest last, where the jerk is limited; else
+            empty, and the ramp is at ``position``.
+    """
 
     position: FloatArray
     rate: FloatArray
+    ramp: FloatArray = field(default_factory=lambda: np.empty((0, 1)))
+
+    @property
+    def ramp_position(self) -> FloatArray:
+        return self.ramp[-1] if len(self.ramp) else self.position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,45 +127,53 @@ def gross_violation(
     return None
 
 
-def guard(limits: Limits, last: Command, wish: Target, dt_s: float) -> Guarded:
+def guard(
+    limits: Limits, last: Command, wish: Target, dt_s: float, *, speed: float = 1.0
+) -> Guarded:
     """The command nearest to the wish that keeps every limit, given the last command.
 
-    Position, rate and acceleration hold for each command against the one before, ``dt_s`` apart.
-    Arm joints are scaled together, and velocities together, which keeps the direction of motion;
-    each gripper by itself. Where acceleration forbids the direction, each joint turns as fast as
-    it may. No joint is ever too fast to stop before its position limit, nor, once on its way, at
-    its goal: see ``_braking_rate``.
+    Position, rate, acceleration and jerk hold for each command against those before, ``dt_s``
+    apart. Arm joints are scaled together, and velocities together, which keeps the direction of
+    motion; each gripper by itself. Where acceleration forbids the direction, each joint turns as
+    fast as it may. No joint is ever too fast to stop before its position limit, nor, once on its
+    way, at its goal: see ``_braking_rate``. Where the mean lags behind the ramp, the ramp goes
+    ahead of the wish by as much.
+
+    Args:
+        speed: 0 to 1, a factor on the largest rate of arm joints. A faster joint slows down to
+            it within its acceleration.
     """
+    limits = _slowed(limits, last, speed, dt_s)
+    lag_s = (_windows(limits, dt_s) - 1) * (dt_s / 2)
     low, high = _reachable_rates(limits, last, dt_s)
-    goal = np.clip(wish.position, limits.lower, limits.upper)
-    moving = ~limits.is_velocity & (goal == wish.position)  # a clipped goal stands still
+    ahead = wish.position + wish.velocity * lag_s
+    goal = np.clip(ahead, limits.lower, limits.upper)
+    moving = ~limits.is_velocity & (goal == ahead)  # a clipped goal stands still
     steady = np.where(moving, wish.velocity, 0.0)
-    error = goal - last.position - steady * dt_s
+    error = goal - last.ramp_position - steady * dt_s
     distance = np.maximum(np.abs(error), np.finfo(np.float64).tiny)
     gain = _braking_rate(limits.acceleration, distance, dt_s) / distance
     wanted = steady + error * _by_group(limits, np.minimum, gain)
     share = limits.rate / np.maximum(np.abs(wanted), limits.rate)
     wanted = wanted * _by_group(limits, np.minimum, share)
     wanted = wanted * _reachable_share(limits, last.rate, wanted, dt_s)
-    rate = np.clip(wanted, low, high)
-    position = np.clip(last.position + rate * dt_s, limits.lower, limits.upper)
+    command = _next(limits, last, np.clip(wanted, low, high), dt_s)
     cushion = np.where(limits.is_velocity, 0.0, limits.acceleration) * dt_s**2 / 8
-    limited = np.abs(position - wish.position) > 1e-9 + cushion
-    return Guarded(command=Command(position=position, rate=rate), limited=limited)
+    limited = np.abs(command.ramp_position - ahead) > 1e-9 + cushion
+    return Guarded(command=command, limited=limited)
 
 
 def brake(limits: Limits, last: Command, dt_s: float) -> Command:
     """The next command on the way to rest: standing still, or zero for velocities."""
     low, high = _reachable_rates(limits, last, dt_s)
-    to_rest = np.where(limits.is_velocity, -last.position / dt_s, 0.0)
-    rate = np.clip(to_rest, low, high)
-    position = np.clip(last.position + rate * dt_s, limits.lower, limits.upper)
-    return Command(position=position, rate=rate)
+    to_rest = np.where(limits.is_velocity, -last.ramp_position / dt_s, 0.0)
+    return _next(limits, last, np.clip(to_rest, low, high), dt_s)
 
 
 def at_rest(limits: Limits, command: Command) -> bool:
-    still = np.where(limits.is_velocity, np.abs(command.position), np.abs(command.rate))
-    return bool((still < 1e-9).all())
+    still = np.where(limits.is_velocity, np.abs(command.ramp_position), np.abs(command.rate))
+    on_the_way = np.abs(command.ramp - command.ramp_position)  # of the mean, if there is one
+    return bool((still < 1e-9).all() and (on_the_way < 1e-9).all())
 
 
 def start(limits: Limits, measured: FloatArray) -> Command:
@@ -155,11 +183,47 @@ def start(limits: Limits, measured: FloatArray) -> Command:
     return Command(position=position, rate=np.zeros_like(position))
 
 
+def _next(limits: Limits, last: Command, rate: FloatArray, dt_s: float) -> Command:
+    """The command one step of the ramp further."""
+    ramp = np.clip(last.ramp_position + rate * dt_s, limits.lower, limits.upper)
+    windows = _windows(limits, dt_s)
+    longest = int(windows.max())
+    if longest == 1:
+        return Command(position=ramp, rate=rate)
+    before = last.ramp if len(last.ramp) else np.tile(last.position, (longest, 1))
+    positions = np.concatenate([before[1 - longest :], ramp[None]])
+    counts = np.arange(longest, 0, -1)[:, None] <= windows
+    # differences from the newest: a joint at rest stays exactly where it is
+    mean = ramp + ((positions - ramp) * counts).sum(0) / windows
+    return Command(position=np.clip(mean, limits.lower, limits.upper), rate=rate, ramp=positions)
+
+
+def _windows(limits: Limits, dt_s: float) -> FloatArray:
+    """Numbers of positions (A,) to average so that the jerk is kept.
+
+    The acceleration of a mean of N positions changes in one step by the N-th part of the
+    difference of two accelerations of the ramp, so by at most 2 a / N.
+    """
+    largest = np.where(limits.is_velocity, limits.rate, limits.acceleration)
+    needed = np.ceil(2 * largest / (limits.jerk * dt_s) - 1e-9)
+    return _by_group(limits, np.maximum, np.maximum(needed, 1.0))
+
+
+def _slowed(limits: Limits, last: Command, speed: float, dt_s: float) -> Limits:
+    if speed >= 1:
+        return limits
+    slow = max(speed, 1e-12) * limits.rate  # above zero: rates are compared by quotient
+    least = np.maximum(slow, np.abs(last.rate) - limits.acceleration * dt_s)
+    return replace(
+        limits, rate=np.where(limits.is_arm, np.minimum(limits.rate, least), limits.rate)
+    )
+
+
 def _reachable_rates(limits: Limits, last: Command, dt_s: float) -> tuple[FloatArray, FloatArray]:
     """Rates (A,) that keep every limit in this step and leave room to brake after it."""
     step = limits.acceleration * dt_s
-    to_upper = _braking_rate(limits.acceleration, limits.upper - last.position, dt_s)
-    to_lower = _braking_rate(limits.acceleration, last.position - limits.lower, dt_s)
+    to_upper = _braking_rate(limits.acceleration, limits.upper - last.ramp_position, dt_s)
+    to_lower = _braking_rate(limits.acceleration, last.ramp_position - limits.lower, dt_s)
     high = np.minimum(np.minimum(limits.rate, to_upper), last.rate + step)
     low = np.maximum(np.maximum(-limits.rate, -to_lower), last.rate - step)
     return np.minimum(low, high), np.maximum(low, high)
