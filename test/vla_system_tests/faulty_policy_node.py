@@ -32,7 +32,9 @@ class FaultyPolicy:
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def infer(self, observation: Observation, *, noise: Any = None) -> FloatArray:
+    def infer(
+        self, observation: Observation, *, noise: Any = None, previous: Any = None
+    ) -> FloatArray:
         """One chunk, (H, A), or a fault."""
         actions = self._sway(observation.state)
         match observation.prompt:

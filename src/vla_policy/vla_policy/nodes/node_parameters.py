@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vla_core.chunk import MAX_STEPS
 from vla_core.parameters import Parameter
+from vla_core.rtc import RTC_OFF, RtcMode, Schedule
 from vla_core.strategies import STRATEGIES
 from vla_policy.nodes.lifecycle import AUTOSTART
 
@@ -39,7 +40,7 @@ POLICY_NODE = (
         name="prompt",
         default="",
         dynamic=True,
-        description="The task in words; also set by the topic `~/prompt`. Empty: that of the recipe,"
+        description="The task in words; also set by the topic `~/prompt`. Empty: the recipe's,"
         " else no inference.",
     ),
     Parameter(
@@ -64,6 +65,41 @@ POLICY_NODE = (
         high=100.0,
         unit="Hz",
         description="Observations taken per second; one that comes while inference runs is left.",
+    ),
+    Parameter(
+        name="rtc",
+        default=RTC_OFF.mode.value,
+        choices=tuple(mode.value for mode in RtcMode),
+        description="Real-time chunking: how a chunk of pi0 or pi0.5 continues the one before it;"
+        " trained needs a checkpoint that was trained so.",
+    ),
+    Parameter(
+        name="rtc_schedule",
+        default=RTC_OFF.schedule.value,
+        choices=tuple(schedule.value for schedule in Schedule),
+        description="With rtc guided: how the pull falls behind the committed actions.",
+    ),
+    Parameter(
+        name="rtc_max_guidance",
+        default=RTC_OFF.max_guidance,
+        low=0.1,
+        high=100.0,
+        description="With rtc guided: largest factor of the pull; about the number of flow steps.",
+    ),
+    Parameter(
+        name="rtc_vjp",
+        default=RTC_OFF.vjp,
+        description="With rtc guided: pull through the model's Jacobian; a backward pass at each"
+        " flow step.",
+    ),
+    Parameter(
+        name="rtc_execution_horizon",
+        default=RTC_OFF.execution_horizon,
+        low=1,
+        high=1000,
+        unit="actions",
+        description="With rtc guided: actions from the observation on that are pulled; at least"
+        " those due during inference are.",
     ),
     AUTOSTART,
 )

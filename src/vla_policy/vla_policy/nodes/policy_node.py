@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -15,9 +16,12 @@ from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from vla_core.chunk import ActionChunk, encode_chunk
+from vla_core.continuation import Continuation
 from vla_core.contract import Camera, Contract, Stream, load_contract
 from vla_core.errors import CodecError, PolicyError, SampleError
 from vla_core.observation import build_observation, read_stream
+from vla_core.parameters import Value
+from vla_core.rtc import Rtc, RtcMode, Schedule
 from vla_core.sampling import Sample, StreamBuffer, select
 from vla_core.types import FloatArray
 from vla_policy import recipes
@@ -54,6 +58,7 @@ class PolicyNode(Supervised):
         self._step_ns = round(1e9 / self._contract.policy_rate_hz)
         self._period_s = 1.0 / float(values["inference_rate_hz"])
         self.get_logger().info(f"loading checkpoint={values['checkpoint']}")
+        rtc = _rtc(values)
         self._policy = open_policy(
             str(values["checkpoint"]),
             self._contract,
@@ -62,7 +67,10 @@ class PolicyNode(Supervised):
             precision=str(values["precision"]),
             num_steps=int(values["num_steps"]),
             asset_id=str(values["asset_id"]),
+            rtc=rtc,
         )
+        self._continues = rtc.mode is not RtcMode.OFF
+        self._continuation = Continuation(self._contract)
         named = recipes.named(str(values["checkpoint"]), str(values["recipe"]))
         self._default_prompt = named.default_prompt if named else ""
         self.entities.append(partial(delattr, self, "_policy"))  # its memory, before another one
@@ -130,6 +138,7 @@ class PolicyNode(Supervised):
         message = JointTrajectory(joint_names=list(self._contract.action_names))
         message.header.stamp = self.get_clock().now().to_msg()
         self._chunks.publish(message)
+        self._continuation.forget()
 
     def _inference_tick(self) -> None:
         prompt = str(self.get_parameter("prompt").value) or self._default_prompt
@@ -161,7 +170,8 @@ class PolicyNode(Supervised):
         observation = build_observation(
             self._contract, messages, stamp_ns=request.stamp_ns, prompt=request.prompt
         )
-        return self._policy.infer(observation)
+        previous = self._continuation.committed(observation) if self._continues else None
+        return self._policy.infer(observation, previous=previous)
 
     def _publish(self, request: Request, actions: FloatArray) -> None:
         chunk = ActionChunk(stamp_ns=request.stamp_ns, step_ns=self._step_ns, actions=actions)
@@ -174,6 +184,7 @@ class PolicyNode(Supervised):
                     "chunk dropped: a stream went stale meanwhile", found=self._stale
                 )
             self._chunks.publish(message)
+            self._continuation.published(chunk, self.get_clock().now().nanoseconds)
         self._counts["chunks"] += 1
         self._last_error = ""
 
@@ -195,7 +206,7 @@ class PolicyNode(Supervised):
         level, message = Level.OK, "inactive"
         if worker is not None:
             message = "running"
-            values |= dict(worker.counts)
+            values |= {**worker.counts, **self._continuation.counts}
             values["latency_p50_ms"] = f"{worker.percentile_ms(50):.1f}"
             values["latency_p99_ms"] = f"{worker.percentile_ms(99):.1f}"
             values["busy_for_s"] = f"{worker.busy_for_s:.2f}"
@@ -210,6 +221,16 @@ def _checked(stream: Stream, message: Any) -> Any:
     """The message, if it holds the stream's joints; raises CodecError otherwise."""
     read_stream(stream, message)
     return message
+
+
+def _rtc(values: Mapping[str, Value]) -> Rtc:
+    return Rtc(
+        mode=RtcMode(values["rtc"]),
+        schedule=Schedule(values["rtc_schedule"]),
+        max_guidance=float(values["rtc_max_guidance"]),
+        vjp=bool(values["rtc_vjp"]),
+        execution_horizon=int(values["rtc_execution_horizon"]),
+    )
 
 
 def main(args: list[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vla_core.rtc import Committed
 from vla_core.types import FloatArray, Observation
 
 
@@ -28,13 +29,18 @@ class Policy(Protocol):
         """Forget what came before: a new episode starts."""
 
     def infer(
-        self, observation: Observation, *, noise: npt.NDArray[np.floating] | None = None
+        self,
+        observation: Observation,
+        *,
+        noise: npt.NDArray[np.floating] | None = None,
+        previous: Committed | None = None,
     ) -> FloatArray:
         """Compute one chunk.
 
         Args:
             observation: One tick.
             noise: (H, model action dims), where sampling starts; None draws it. For parity tests.
+            previous: What the chunk continues; policies that cannot do so ignore it.
 
         Returns:
             (H, A) float64 in contract units; row k belongs to the observation's time + k periods.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vla_core.rtc import Committed
 from vla_core.types import FloatArray, Observation
 from vla_policy.robots.robot import Robot
 
@@ -26,6 +27,10 @@ class HoldPolicy:
         """Nothing to forget."""
 
     def infer(
-        self, observation: Observation, *, noise: npt.NDArray[np.floating] | None = None
+        self,
+        observation: Observation,
+        *,
+        noise: npt.NDArray[np.floating] | None = None,
+        previous: Committed | None = None,
     ) -> FloatArray:
         return np.tile(self.robot.hold(observation.state), (self.horizon, 1))

@@ -24,6 +24,7 @@ import torch
 
 from vla_core.contract import Contract
 from vla_core.errors import CheckpointError, PolicyError
+from vla_core.rtc import Committed
 from vla_core.types import FloatArray, Observation
 from vla_policy.policies.lerobot_folder import (
     ACTION,
@@ -130,7 +131,11 @@ class LerobotPolicy:
             part.reset()
 
     def infer(
-        self, observation: Observation, *, noise: npt.NDArray[np.floating] | None = None
+        self,
+        observation: Observation,
+        *,
+        noise: npt.NDArray[np.floating] | None = None,
+        previous: Committed | None = None,
     ) -> FloatArray:
         """One chunk, (H, A) float64; see `Policy.infer`."""
         if noise is not None:

@@ -10,11 +10,14 @@ import numpy.typing as npt
 import torch
 
 from vla_core.errors import PolicyError
+from vla_core.rtc import RTC_OFF, Committed, Rtc, RtcMode
 from vla_core.transforms import Data, Group, apply
 from vla_core.types import FloatArray, Observation
 from vla_policy.models.inputs import ModelInputs
 from vla_policy.models.pi0 import Pi0
 from vla_policy.models.pi0_fast import EOS, Pi0Fast
+from vla_policy.models.rtc import Guidance, sample_committed, sample_guided
+from vla_policy.policies.splice import Splice, check_round_trip, splice, with_probes
 from vla_policy.robots.robot import Robot
 
 
@@ -28,6 +31,10 @@ class LocalPolicy:
         num_steps: Steps of the sampler of flow models.
         stop_token: Where pi0-FAST ends.
         seed: Of the noise; `reset` starts it again, so that an episode can be repeated.
+        rtc: How a chunk continues the previous one.
+
+    Raises:
+        PolicyError: `rtc` is on, and the model or the robot's adapter cannot continue a chunk.
     """
 
     def __init__(
@@ -39,9 +46,14 @@ class LocalPolicy:
         num_steps: int = 10,
         stop_token: int = EOS,
         seed: int = 0,
+        rtc: Rtc = RTC_OFF,
     ) -> None:
         self._model, self._robot, self._steps = model, robot, steps
         self._num_steps, self._stop_token, self._seed = num_steps, stop_token, seed
+        self._rtc = rtc
+        if rtc.mode is not RtcMode.OFF:
+            _check_flow(model)
+            check_round_trip(robot, steps)
         self.reset()
 
     @property
@@ -57,12 +69,21 @@ class LocalPolicy:
         self._random = np.random.default_rng(self._seed)
 
     def infer(
-        self, observation: Observation, *, noise: npt.NDArray[np.floating] | None = None
+        self,
+        observation: Observation,
+        *,
+        noise: npt.NDArray[np.floating] | None = None,
+        previous: Committed | None = None,
     ) -> FloatArray:
         """One chunk, (H, A) float64 in contract units; see `Policy.infer`."""
-        inputs = apply(self._steps.inputs, self._data(observation))
-        with torch.inference_mode():
-            outputs = {"state": inputs["state"]} | self._think(inputs, noise)
+        data, spliced = self._data(observation), None
+        if previous is None or self._rtc.mode is RtcMode.OFF:
+            inputs = apply(self._steps.inputs, data)
+        else:
+            inputs = apply(self._steps.inputs, data | {"actions": with_probes(previous)})
+            spliced = splice(inputs["actions"], previous, self._rtc, self.horizon)
+        with torch.no_grad():  # not inference_mode: guidance differentiates
+            outputs = {"state": inputs["state"]} | self._think(inputs, noise, spliced)
         actions = np.asarray(apply(self._steps.outputs, outputs)["actions"], np.float64)
         if not np.isfinite(actions).all():
             raise PolicyError("the model's actions are not finite", where="infer")
@@ -80,14 +101,34 @@ class LocalPolicy:
         data: Data = {"state": observation.state, "images": observation.images}
         return data | ({"prompt": observation.prompt} if observation.prompt.strip() else {})
 
-    def _think(self, inputs: Data, noise: npt.NDArray[np.floating] | None) -> Data:
+    def _think(
+        self, inputs: Data, noise: npt.NDArray[np.floating] | None, spliced: Splice | None
+    ) -> Data:
         """Normalised actions of a flow model, or the tokens that pi0-FAST writes."""
         model, batch = self._model, self._batch(inputs)
         if isinstance(model, Pi0):
-            sample = model.sample_actions(batch, self._noise(noise), self._num_steps)
+            sample = self._sample(model, batch, self._noise(noise), spliced)
             return {"actions": sample[0].float().cpu().numpy()}
         written = model.generate(batch, stop_token=self._stop_token)
         return {"tokens": written.tokens[0, : written.steps].cpu().numpy()}
+
+    def _sample(
+        self, model: Pi0, batch: ModelInputs, noise: torch.Tensor, spliced: Splice | None
+    ) -> torch.Tensor:
+        """(1, H, D), free or continuing."""
+        if spliced is None:
+            return model.sample_actions(batch, noise, self._num_steps)
+        target = torch.from_numpy(spliced.target).to(model.device)
+        if self._rtc.mode is RtcMode.TRAINED:
+            committed = target[: spliced.delay_steps]
+            return sample_committed(model, batch, noise, self._num_steps, committed)
+        guidance = Guidance(
+            target=target,
+            weights=torch.from_numpy(spliced.weights).to(model.device),
+            max_weight=self._rtc.max_guidance,
+            vjp=self._rtc.vjp,
+        )
+        return sample_guided(model, batch, noise, self._num_steps, guidance)
 
     def _noise(self, noise: npt.NDArray[np.floating] | None) -> torch.Tensor:
         shape = (self._model.config.action_horizon, self._model.config.action_dim)
@@ -106,4 +147,14 @@ class LocalPolicy:
             token_mask=inputs["tokenized_prompt_mask"][None],
             state=inputs["state"][None],
             device=self._model.device,
+        )
+
+
+def _check_flow(model: Pi0 | Pi0Fast) -> None:
+    if isinstance(model, Pi0Fast):
+        raise PolicyError(
+            "pi0-FAST writes tokens: there is no flow that could continue a chunk",
+            where="rtc",
+            found="on",
+            allowed="off, or a model of pi0 or pi0.5",
         )

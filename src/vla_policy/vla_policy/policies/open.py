@@ -8,9 +8,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vla_core.contract import Contract
 from vla_core.errors import CheckpointError, PolicyError
 from vla_core.image_codecs import DEPTH_ENCODINGS
+from vla_core.rtc import RTC_OFF, Committed, Rtc, RtcMode
 from vla_policy import recipes, robots
 from vla_policy.policies import Policy
 from vla_policy.policies.hold import HoldPolicy
@@ -36,6 +39,7 @@ def open_policy(
     precision: str = "auto",
     num_steps: int = 10,
     asset_id: str = "",
+    rtc: Rtc = RTC_OFF,
 ) -> Policy:
     """A policy for this robot, warmed up by one inference.
 
@@ -48,6 +52,7 @@ def open_policy(
         precision: ``float32``, ``bfloat16``, or ``auto``.
         num_steps: Euler steps of the flow.
         asset_id: Statistics to use; empty: the recipe's, or those of the data trained on.
+        rtc: How a flow model continues the previous chunk; other policies ignore it.
 
     Raises:
         CheckpointError: it cannot be loaded or does not fit.
@@ -79,6 +84,7 @@ def open_policy(
         precision=precision,
         num_steps=num_steps,
         asset_id=asset_id,
+        rtc=rtc,
     )
 
 
@@ -90,6 +96,7 @@ def open_for_robot(
     precision: str = "auto",
     num_steps: int = 10,
     asset_id: str = "",
+    rtc: Rtc = RTC_OFF,
 ) -> Policy:
     """A policy of the pi0 family for an adapter; arguments as `open_policy`."""
     from vla_policy.checkpoints.load import load_model
@@ -124,9 +131,14 @@ def open_for_robot(
         steps=steps,
         num_steps=num_steps,
         stop_token=tokenizer.stop_token if isinstance(tokenizer, FastTokenizer) else EOS,
+        rtc=rtc,
     )
     began = time.perf_counter()
-    policy.infer(robot.make_observation())
+    actions = policy.infer(robot.make_observation())
+    if rtc.mode is not RtcMode.OFF:
+        stepped = np.zeros(robot.action_dim, bool)
+        previous = Committed(actions=actions, delay_steps=1, stepped=stepped)
+        policy.infer(robot.make_observation(), previous=previous)
     policy.reset()
     _log.info("warm-up inference took %.2f s", time.perf_counter() - began)
     return policy

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vla_core.contract import Contract
 from vla_core.dataset.recorded_actions import RecordedActions, read_actions
 from vla_core.errors import PolicyError
+from vla_core.rtc import Committed
 from vla_core.safety import Limits
 from vla_core.types import FloatArray, Observation
 
@@ -64,7 +65,11 @@ class ReplayPolicy:
         self._began_ns: int | None = None
 
     def infer(
-        self, observation: Observation, *, noise: npt.NDArray[np.floating] | None = None
+        self,
+        observation: Observation,
+        *,
+        noise: npt.NDArray[np.floating] | None = None,
+        previous: Committed | None = None,
     ) -> FloatArray:
         """(at most H, A) float64; PolicyError when the episode is over."""
         if self._began_ns is None:
