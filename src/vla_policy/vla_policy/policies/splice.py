@@ -10,7 +10,6 @@ Shape letters: L steps left, H horizon, A action dims of the robot, D action dim
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +27,12 @@ ROUND_TRIP = 1e-4  # rad, m or 1; the formulas of normalisation differ by less
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splice:
-    """Attributes:
-    target: (H, D) normalised actions, 0 where the leftover does not reach.
-    weights: (H, D) how strongly each is pulled; 0 there and in padded dims.
-    delay_steps: Committed steps, all of them covered.
+    """What a new chunk continues.
+
+    Attributes:
+        target: (H, D) normalised actions, 0 where the leftover does not reach.
+        weights: (H, D) how strongly each is pulled; 0 there and in padded dims.
+        delay_steps: Committed steps, all of them covered by the leftover.
     """
 
     target: FloatArray32
@@ -76,13 +77,18 @@ def check_round_trip(robot: Robot, steps: Group) -> None:
     Raises:
         PolicyError: Out and in again is another action.
     """
-    example: dict[str, Any] = dict(robot.make_example())
-    action = np.asarray(robot.hold(example["state"]), np.float64)
-    inputs = apply(steps.inputs, example | {"actions": np.tile(action, (2, 1))})
-    back = apply(steps.outputs, {"state": inputs["state"], "actions": inputs["actions"]})
-    offset = np.abs(back["actions"] - action)
+    example = robot.make_example()
+    state = apply(steps.inputs, example)["state"]
+
+    def out(actions: FloatArray) -> FloatArray:
+        result = apply(steps.outputs, {"state": state, "actions": actions})["actions"]
+        return np.asarray(result, np.float64)
+
+    action = out(np.zeros((2, len(state))))
+    back = out(apply(steps.inputs, example | {"actions": action})["actions"])
+    offset = np.abs(back - action)
     if not (offset <= ROUND_TRIP).all():
-        column = int(np.nanargmax(offset.max(0)))
+        column = int(np.argmax(offset.max(0)))
         raise PolicyError(
             f"robot {robot.name} cannot continue chunks: its actions do not map back",
             where=f"rtc, {robot.action_names[column]}",
