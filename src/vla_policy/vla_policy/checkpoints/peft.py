@@ -74,11 +74,11 @@ class Adapter:
         changes = {name: (b.shape[0], a.shape[1]) for name, (a, b, _) in self.factors.items()} | {
             name: tuple(tensor.shape) for name, tensor in self.replaced.items()
         }
-        wrong = [
-            f"{name} {shape}, the base has {shapes.get(name)}"
-            for name, shape in sorted(changes.items())
-            if shapes.get(name) not in (shape, shape[::-1] if self.fan_in_fan_out else None)
-        ]
+        wrong = []
+        for name, shape in sorted(changes.items()):
+            stored = shape[::-1] if self.fan_in_fan_out and name in self.factors else shape
+            if shapes.get(name) != stored:
+                wrong.append(f"{name} {stored}, the base has {shapes.get(name)}")
         if wrong:
             raise _bad(
                 "the adapter does not fit its base", self.path, "; ".join(wrong[:3]), "the same"
