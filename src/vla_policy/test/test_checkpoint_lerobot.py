@@ -130,10 +130,6 @@ def newest_names(tensors: Tensors) -> Tensors:
     }
 
 
-def mixed(tensors: Tensors) -> Tensors:
-    return {n: t.bfloat16().float() if "mlp" in n else t for n, t in tensors.items()}
-
-
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,4 +1,4 @@
-"""Writes this folder with LeRobot's own code: tiny policies, their processors, and what they answer.
+"""Writes this folder with LeRobot's own code: tiny policies, processors, and what they answer.
 
 Run in an environment of its own: lerobot 0.6.1 with transformers 5.5 and peft 0.21.
 LeRobot's code is used as it is; what is replaced are sizes that it hard-codes (vocabulary, image
@@ -23,12 +23,12 @@ from lerobot.policies.factory import make_pre_post_processors
 from lerobot.policies.pi0 import modeling_pi0
 from lerobot.policies.pi0.configuration_pi0 import PI0Config
 from lerobot.policies.pi0.processor_pi0 import make_pi0_pre_post_processors
-from lerobot.policies.pi05 import modeling_pi05
-from lerobot.policies.pi05.configuration_pi05 import PI05Config
-from lerobot.policies.pi05.processor_pi05 import make_pi05_pre_post_processors
 from lerobot.policies.pi0_fast import modeling_pi0_fast
 from lerobot.policies.pi0_fast.configuration_pi0_fast import PI0FastConfig
 from lerobot.policies.pi0_fast.processor_pi0_fast import make_pi0_fast_pre_post_processors
+from lerobot.policies.pi05 import modeling_pi05
+from lerobot.policies.pi05.configuration_pi05 import PI05Config
+from lerobot.policies.pi05.processor_pi05 import make_pi05_pre_post_processors
 from lerobot.processor import tokenizer_processor
 from scipy.fft import dct
 from tokenizers import Tokenizer
@@ -99,7 +99,9 @@ class Fast:
 
     def __call__(self, chunks: torch.Tensor) -> list[list[int]]:
         coefficients = np.around(dct(np.asarray(chunks), axis=1, norm="ortho") * self.scale)
-        texts = ["".join(chr(int(c) - self.min_token) for c in row.ravel()) for row in coefficients]
+        texts = [
+            "".join(chr(int(c) - self.min_token) for c in row.ravel()) for row in coefficients
+        ]
         return self.bpe_tokenizer(texts)["input_ids"]
 
 
@@ -145,7 +147,11 @@ for using in (tokenizer_processor, modeling_pi0_fast):
 KINDS = {
     "pi0": (PI0Config, modeling_pi0.PI0Policy, make_pi0_pre_post_processors),
     "pi05": (PI05Config, modeling_pi05.PI05Policy, make_pi05_pre_post_processors),
-    "pi0_fast": (PI0FastConfig, modeling_pi0_fast.PI0FastPolicy, make_pi0_fast_pre_post_processors),
+    "pi0_fast": (
+        PI0FastConfig,
+        modeling_pi0_fast.PI0FastPolicy,
+        make_pi0_fast_pre_post_processors,
+    ),
 }
 
 
@@ -263,7 +269,7 @@ def flow_case(
 
 
 def adapted(policy: Any, directory: Path) -> Any:
-    """The base goes to a folder beside; LeRobot's default LoRA targets, with factors that matter."""
+    """The base goes to a folder beside; LeRobot's default targets, with factors that matter."""
     base = directory.with_name(directory.name + "_base")
     shutil.rmtree(base, ignore_errors=True)
     directory.rename(base)
@@ -428,7 +434,10 @@ def check(directory: Path, name: str) -> float:
     config = PreTrainedConfig.from_pretrained(plain)
     policy = KINDS[kind][1].from_pretrained(directory, config=config)
     before, after = make_pre_post_processors(config, pretrained_path=str(directory))
-    batch = {"observation.state": torch.tensor(case["in/state"], dtype=torch.float32), "task": TASK}
+    batch = {
+        "observation.state": torch.tensor(case["in/state"], dtype=torch.float32),
+        "task": TASK,
+    }
     for key, image in case.items():
         if key.startswith("in/image/"):
             camera = key.removeprefix("in/image/")

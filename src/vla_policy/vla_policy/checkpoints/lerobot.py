@@ -65,7 +65,8 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
     config = model_config(stated, file.shapes)
     names = parameter_names(file, config)
     notes = [*policy.notes]
-    if old := _is_of_0_4(file, policy, processors):
+    newer = processors.knows_relative or "use_relative_actions" in policy.raw
+    if old := not newer and _is_saved_by_0_4(file, adapted=adapter is not None):
         notes.append("saved by LeRobot up to 0.4: its padded state in the prompt, its bars of -3")
     shapes = {name: file.shapes[stored] for name, stored in names.items()}
     dtypes = {name: file.dtypes[stored] for name, stored in names.items()}
@@ -118,17 +119,16 @@ def parameter(name: str, kind: str) -> str | None:
     return None if kind == "pi05" and name.startswith("state_proj.") else name
 
 
-def _is_of_0_4(file: RenamedFile, policy: PolicyConfig, processors: Processors) -> bool:
-    """Whether LeRobot up to 0.4.4 saved the policy, which trained on other prompts and bars.
+def _is_saved_by_0_4(file: RenamedFile, *, adapted: bool) -> bool:
+    """Whether LeRobot up to 0.4.4 saved a policy that does not know of relative actions.
 
-    0.5.0 came with transformers 5, from which on both names of the embedding are stored; 0.5.1
-    with relative actions. Files without ``model.`` were converted from openpi's.
+    It trained on other prompts and bars. 0.5.0 came with transformers 5, from which on both names
+    of the embedding are stored, 0.5.1 with relative actions. Files without ``model.`` were
+    converted from openpi's. The weights below an adapter tell nothing.
     """
-    adapted = (Path(policy.where).parent / peft.CONFIG).exists()
-    saved = adapted or any(name.startswith(PREFIX) for name in file.stored.values())
-    both = TOKEN_EMBEDDING in file.shapes and TIED_EMBEDDING in file.shapes and not adapted
-    newer = processors.knows_relative or "use_relative_actions" in policy.raw
-    return saved and not both and not newer
+    saved = any(name.startswith(PREFIX) for name in file.stored.values())
+    both = TOKEN_EMBEDDING in file.shapes and TIED_EMBEDDING in file.shapes
+    return adapted or (saved and not both)
 
 
 def _processing(policy: PolicyConfig, processors: Processors, *, old: bool) -> Processing:
