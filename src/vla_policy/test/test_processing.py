@@ -29,6 +29,11 @@ FULL = Processing(
 )
 
 
+def written(processing: Processing) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(json.dumps(processing.to_json()))
+    return content
+
+
 @pytest.mark.parametrize(
     "processing",
     [
@@ -39,8 +44,7 @@ FULL = Processing(
     ],
 )
 def test_a_description_is_read_back_as_it_was(processing: Processing) -> None:
-    text = json.dumps(processing.to_json())
-    assert Processing.from_json(json.loads(text), "config.json") == processing
+    assert Processing.from_json(written(processing), "config.json") == processing
 
 
 @pytest.mark.parametrize(
@@ -65,12 +69,12 @@ def test_a_description_is_read_back_as_it_was(processing: Processing) -> None:
     ],
 )
 def test_a_value_that_cannot_be_is_refused(key: str, value: Any) -> None:
-    with pytest.raises(CheckpointError, match=r"config\.json"):
-        Processing.from_json(FULL.to_json() | {key: value}, "config.json")
+    with pytest.raises(CheckpointError, match=rf"config\.json(, {key}|;.*{key})"):
+        Processing.from_json(written(FULL) | {key: value}, "config.json")
 
 
 def test_a_description_with_a_key_left_out_is_refused() -> None:
-    content = FULL.to_json()
+    content = written(FULL)
     del content["formula"]
     with pytest.raises(CheckpointError, match="formula"):
         Processing.from_json(content, "config.json")
