@@ -25,27 +25,34 @@ class ActionChunk:
         stamp_ns: Time of the observation.
         step_ns: Time between two actions.
         actions: (H, A) float64, contract names, order and units.
+        played_from_ns: When action 0 is due, where that is not ``stamp_ns``: see ``Playback``.
     """
 
     stamp_ns: int
     step_ns: int
     actions: FloatArray
+    played_from_ns: int | None = None
+
+    @property
+    def begin_ns(self) -> int:
+        """When action 0 is due."""
+        return self.stamp_ns if self.played_from_ns is None else self.played_from_ns
 
     @property
     def end_ns(self) -> int:
         """The first instant that the chunk no longer covers."""
-        return self.stamp_ns + len(self.actions) * self.step_ns
+        return self.begin_ns + len(self.actions) * self.step_ns
 
     def covers(self, t_ns: int) -> bool:
-        return self.stamp_ns <= t_ns < self.end_ns
+        return self.begin_ns <= t_ns < self.end_ns
 
     def at(self, t_ns: int, stepped: np.ndarray[Any, np.dtype[np.bool_]]) -> Target:
         """Linear in time; dimensions in ``stepped`` (A,) hold each action instead.
 
         The first action holds before the chunk, the last one after it.
         """
-        t_ns = min(max(t_ns, self.stamp_ns), self.end_ns - 1)
-        index, rest_ns = divmod(t_ns - self.stamp_ns, self.step_ns)
+        t_ns = min(max(t_ns, self.begin_ns), self.end_ns - 1)
+        index, rest_ns = divmod(t_ns - self.begin_ns, self.step_ns)
         now = self.actions[index]
         following = self.actions[min(index + 1, len(self.actions) - 1)]
         slope = np.where(stepped, 0.0, following - now)

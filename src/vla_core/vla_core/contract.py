@@ -20,6 +20,7 @@ from pathlib import Path
 from vla_core.codecs import COMMAND_TYPES, VECTOR_FIELDS, check_path
 from vla_core.compressed_images import MAX_PIXELS
 from vla_core.contract_reader import Block, unique
+from vla_core.contract_safety import Safety, read_safety
 from vla_core.errors import CodecError, ContractError
 from vla_core.strict_yaml import Located, load_yaml, parse_yaml
 
@@ -110,21 +111,6 @@ class ActionGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Safety:
-    """What the executor refuses and when it stops.
-
-    Attributes:
-        start_offset: Unit -> largest distance of a chunk's first action from the measured pose.
-        gross_offset: Unit -> distance between a proposed and the last command that latches a stop.
-        latch_after_s: Time at hold after which motion needs ``~/resume``.
-    """
-
-    start_offset: Mapping[str, float]
-    gross_offset: Mapping[str, float]
-    latch_after_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """A whole robot. ``adapter`` names the policy side's view of it (``vla_policy.robots``)."""
 
@@ -197,8 +183,11 @@ def _contract(document: Located) -> Contract:
     unique(root, "cameras", [source.name for source in sources])
     measured = unique(root, "streams", [name for stream in streams for name in stream.joints])
     actions = unique(root, "action", [name for group in action for name in group.joints])
-    topics = [source.topic for source in sources] + [group.topic for group in action]
-    unique(root, "topics", [topic.lstrip("/") for topic in topics])
+    safety = read_safety(root.block("safety"), _arm_units(joints, actions), actions)
+    commands = [group.topic for group in action]
+    persons = [source.topic for source in (safety.deadman, safety.takeover) if source is not None]
+    for topics in ([source.topic for source in sources] + commands, persons + commands):
+        unique(root, "topics", [topic.lstrip("/") for topic in topics])
     state = root.names("state", allowed=measured)
     _feedback(root, joints, streams, actions)
     policy_rate_hz = root.number("policy_rate_hz", low=0.1, high=1000)
@@ -214,7 +203,7 @@ def _contract(document: Located) -> Contract:
         state=tuple(state),
         cameras=cameras,
         action=action,
-        safety=_safety(root.block("safety"), _arm_units(joints, actions)),
+        safety=safety,
         sha256=content_hash(document),
         file=document.file,
     )
@@ -362,22 +351,6 @@ def _action(name: str, block: Block, joints: Mapping[str, Joint]) -> ActionGroup
 def _arm_units(joints: Mapping[str, Joint], actions: Iterable[str]) -> list[str]:
     """Units that need offsets: grippers and velocities may jump."""
     return sorted({joints[name].unit for name in actions if joints[name].kind is Kind.POSITION})
-
-
-def _safety(block: Block, units: list[str]) -> Safety:
-    def offsets(key: str) -> dict[str, float]:
-        child = block.block(key)
-        values = {unit: child.number(unit, low=1e-6, high=1e3) for unit in units}
-        child.finish()
-        return values
-
-    safety = Safety(
-        start_offset=offsets("start_offset"),
-        gross_offset=offsets("gross_offset"),
-        latch_after_s=block.number("latch_after_s", low=0.02, high=60, default=1.0),
-    )
-    block.finish()
-    return safety
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -55,6 +55,10 @@ class Block:
         self._asked.append(key)
         return key not in self._items
 
+    def has(self, key: str) -> bool:
+        """Whether an optional key is there."""
+        return not self._absent(key)
+
     def text(self, key: str, default: str | None = None) -> str:
         if default is not None and self._absent(key):
             return default

@@ -16,6 +16,7 @@ import numpy as np
 from vla_core.chunk import ActionChunk
 from vla_core.contract import Contract
 from vla_core.errors import ChunkError, SampleError
+from vla_core.playback import Playback
 from vla_core.safety import (
     Command,
     Limits,
@@ -29,6 +30,7 @@ from vla_core.safety import (
 from vla_core.sampling import FUTURE_TOLERANCE_NS, Sample, StreamBuffer, select
 from vla_core.strategies import Strategy
 from vla_core.types import FloatArray
+from vla_core.workspace import Workspace
 
 
 class State(Enum):
@@ -62,6 +64,7 @@ class Execution:
     def __init__(self, contract: Contract, strategy: Strategy) -> None:
         self.limits = Limits.of(contract)
         self.counts: Counter[str] = Counter()
+        self._workspace = Workspace.of(contract)
         self._strategy = strategy
         self._dt_s = 1.0 / contract.control_rate_hz
         self._step_ns = round(1e9 / contract.policy_rate_hz)
@@ -78,6 +81,17 @@ class Execution:
         self._holding_since_ns: int | None = None
         self._latched: str | None = None
         self._restarting = False
+        self._playback = Playback()
+        self._ticked_ns: int | None = None
+
+    @property
+    def speed(self) -> float:
+        """0 to 1: a factor on the pace of chunks and on the largest rates of arm joints."""
+        return self._playback.wanted
+
+    @speed.setter
+    def speed(self, value: float) -> None:
+        self._playback.wanted = min(max(0.0, value), 1.0)  # in this order nan is 0
 
     @property
     def dry_run(self) -> bool:
@@ -124,7 +138,7 @@ class Execution:
         except ChunkError:
             self.counts["chunks_refused"] += 1
             raise
-        self._strategy.accept(chunk)
+        self._strategy.accept(self._playback.align(chunk, now_ns))
 
     def latch(self, cause: str) -> None:
         """Brake, then publish nothing until ``resume``."""
@@ -150,6 +164,8 @@ class Execution:
     def tick(self, now_ns: int, mono_ns: int) -> Tick:
         """One control tick."""
         self.counts["ticks"] += 1
+        self._playback.advance(0 if self._ticked_ns is None else mono_ns - self._ticked_ns)
+        self._ticked_ns = mono_ns
         self._forget_future(now_ns)
         self._change_dry_run()
         cause = self._run(now_ns, mono_ns)
@@ -244,10 +260,15 @@ class Execution:
             measured = self.measured(now_ns, mono_ns)
         except SampleError as error:
             return f"measured joints: {error.found}"
-        wish = self._strategy.at(now_ns)
-        chunk = self._strategy.newest()
+        if self._playback.speed == 0.0:
+            self._strategy.clear()  # what is paused would go on long after it was observed
+            return "the speed is 0 %"
+        wish = self._strategy.at(self._playback.time_ns(now_ns))
+        chunk = self._strategy.in_use()
         if wish is None or chunk is None:
-            return "waiting for an action chunk" if chunk is None else "the action chunk has ended"
+            is_none = self._strategy.newest() is None
+            return "waiting for an action chunk" if is_none else "the action chunk has ended"
+        wish = self._playback.slow(wish, self.limits.is_velocity)
         last, violation = self._last, None
         if last is None:
             last = start(self.limits, measured)
@@ -257,17 +278,20 @@ class Execution:
         if violation is not None:
             self.latch(violation)
             return violation
-        guarded = guard(self.limits, last, wish, self._dt_s)
-        self._last = guarded.command
+        guarded = guard(self.limits, last, wish, self._dt_s, speed=self._playback.speed)
+        self._last, is_inside = self._workspace.confine(
+            self.limits, last, guarded.command, self._dt_s
+        )
         self._has_moved = True
         self._holding_since_ns = None
-        limited = bool(guarded.limited.any())
+        limited = bool(guarded.limited.any()) or not is_inside
         self.counts["commands"] += 1
         self.counts["commands_limited"] += limited
+        self.counts["commands_outside_workspace"] += not is_inside
         return Tick(
             state=State.RUNNING,
             cause="",
-            command=guarded.command.position,
+            command=self._last.position,
             chunk_age_ns=now_ns - chunk.stamp_ns,
             limited=limited,
         )

@@ -182,7 +182,7 @@ class TemporalEnsemble:
         self._chunks: list[ActionChunk] = []
 
     def accept(self, chunk: ActionChunk) -> None:
-        self._chunks = [old for old in self._chunks if old.end_ns > chunk.stamp_ns] + [chunk]
+        self._chunks = [old for old in self._chunks if old.end_ns > chunk.begin_ns] + [chunk]
 
     def clear(self) -> None:
         self._chunks = []
