@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import golden_model_case as golden
@@ -16,6 +17,7 @@ from vla_policy import robots
 from vla_policy.cli import make_random_checkpoint
 from vla_policy.policies import Policy
 from vla_policy.policies.open import open_policy
+from vla_policy.policies.source import Source, read_source, robot_for
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "vla_bringup/config/robots"
 TOKENIZER = golden.GOLDEN / "transforms/tokenizer/tokenizer.model"
@@ -121,3 +123,36 @@ def test_droid_velocities_run_at_fifteen_hertz_alone(tmp_path: Path) -> None:
     (tmp_path / "slow.yaml").write_text(text.replace("policy_rate_hz: 15", "policy_rate_hz: 10"))
     with pytest.raises(VlaError, match="policy_rate_hz.*15"):
         open_policy(path, load_contract(tmp_path / "slow.yaml"), recipe="pi0_droid")
+
+
+def lerobot_source(path: str, robot: Contract, **processing: object) -> Source:
+    """A checkpoint that was trained on the contract's own numbers, as LeRobot's are."""
+    source = read_source(path)
+    stored = source.stored
+    names = tuple(camera.name for camera in robot.cameras)
+    return replace(
+        source,
+        stored=replace(
+            stored,
+            config=replace(stored.config, image_keys=(*names, "empty_camera_0")),
+            processing=replace(stored.processing, robot="plain", **processing),
+        ),
+    )
+
+
+def test_a_checkpoint_that_names_its_dimensions_runs_on_that_order_alone(tmp_path: Path) -> None:
+    robot = contract("ur5e")
+    path = random_checkpoint(tmp_path / "checkpoint", "--robot", "ur5")
+    same = lerobot_source(path, robot, action_names=robot.action_names)
+    assert robot_for(same, robot).action_names == robot.action_names
+    other = lerobot_source(path, robot, action_names=robot.action_names[::-1])
+    with pytest.raises(CheckpointError, match="trained with another action.*gripper, wrist_3"):
+        robot_for(other, robot)
+
+
+def test_a_camera_that_the_contract_lacks_is_missed(tmp_path: Path) -> None:
+    robot = contract("ur5e")
+    path = random_checkpoint(tmp_path / "checkpoint", "--robot", "ur5")
+    source = lerobot_source(path, robot, cameras={"base_rgb": "somewhere_else"})
+    with pytest.raises(CheckpointError, match="cameras that the contract does not have"):
+        robot_for(source, robot)

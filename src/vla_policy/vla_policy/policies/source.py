@@ -95,6 +95,18 @@ def robot_for(source: Source, contract: Contract) -> Robot:
             allowed=", ".join(processing.cameras or keys),
             fix="name the contract's cameras as in the data set that it was trained on",
         )
+    for what, named, own in (
+        ("state", processing.state_names, contract.state),
+        ("action", processing.action_names, contract.action_names),
+    ):
+        if named and tuple(named) != own:
+            raise CheckpointError(
+                f"the checkpoint was trained with another {what} than the contract's",
+                where=str(source.stored.path),
+                found=", ".join(named),
+                allowed=", ".join(own),
+                fix="put the contract's joints in that order, under the names of the data set",
+            )
     check_contract(robot, contract)
     return robot
 
