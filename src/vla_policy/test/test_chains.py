@@ -250,8 +250,8 @@ def test_checkpoint_that_does_not_fit_is_refused_at_construction(
     name: str, change: dict[str, Any], message: str
 ) -> None:
     robot = robots.get(name)
+    stored = checkpoint(robot, **change)
     with pytest.raises(CheckpointError, match=message):
-        stored = checkpoint(robot, **change)
         steps_for(stored, robot, make_tokenizer(stored))
 
 

@@ -94,7 +94,7 @@ def test_a_jax_checkpoint_that_states_no_horizon_needs_its_recipe(tmp_path: Path
     (directory / "config.json").unlink()  # as released: nothing but arrays and statistics
     shutil.copyfile(TOKENIZER, directory / "tokenizer.model")
     robot = contract("aloha")
-    with pytest.raises(CheckpointError, match="does not state all.*horizon.*recipe"):
+    with pytest.raises(CheckpointError, match=r"does not state all.*horizon.*recipe"):
         open_policy(str(directory), robot)
     with pytest.raises(CheckpointError, match="ids that the model does not know"):  # it is tiny
         open_policy(str(directory), robot, recipe="pi0_aloha")
@@ -121,7 +121,7 @@ def test_droid_velocities_run_at_fifteen_hertz_alone(tmp_path: Path) -> None:
     assert open_policy(path, contract("franka"), recipe="pi0_droid", num_steps=2).horizon == 10
     text = (CONTRACTS / "franka.yaml").read_text()
     (tmp_path / "slow.yaml").write_text(text.replace("policy_rate_hz: 15", "policy_rate_hz: 10"))
-    with pytest.raises(VlaError, match="policy_rate_hz.*15"):
+    with pytest.raises(VlaError, match=r"policy_rate_hz.*15"):
         open_policy(path, load_contract(tmp_path / "slow.yaml"), recipe="pi0_droid")
 
 
@@ -146,7 +146,7 @@ def test_a_checkpoint_that_names_its_dimensions_runs_on_that_order_alone(tmp_pat
     same = lerobot_source(path, robot, action_names=robot.action_names)
     assert robot_for(same, robot).action_names == robot.action_names
     other = lerobot_source(path, robot, action_names=robot.action_names[::-1])
-    with pytest.raises(CheckpointError, match="trained with another action.*gripper, wrist_3"):
+    with pytest.raises(CheckpointError, match=r"trained with another action.*gripper, wrist_3"):
         robot_for(other, robot)
 
 
