@@ -213,6 +213,15 @@ def keep_only(*names: str) -> Damage:
     return damage
 
 
+def with_index(weight_map: dict[str, Any]) -> Damage:
+    def damage(directory: Path) -> None:
+        (directory / "model.safetensors").unlink()
+        index = json.dumps({"weight_map": weight_map})
+        (directory / "model.safetensors.index.json").write_text(index)
+
+    return damage
+
+
 def plant(name: str, value: float) -> Damage:
     return in_tensors(lambda tensors: tensors[name].view(-1)[3:4].fill_(value))
 
@@ -306,6 +315,16 @@ FAULTS: dict[str, tuple[Damage, str]] = {
     "integers": (in_tensors(as_integers), "unsupported type.*state_proj.bias.*I32.*F32"),
     "NaN": (plant("action_out_proj.weight", float("nan")), "action_out_proj.weight; found: 1 of"),
     "infinity": (plant("state_proj.weight", float("-inf")), "not finite.*state_proj.weight"),
+    "vocabulary as a float": (
+        in_config(lambda c: c.update(vocab_size=float(c["vocab_size"]))),
+        "vocab_size; found: .*; allowed: int",
+    ),
+    "an index of lists": (with_index({"a": ["model.safetensors"]}), "names no files beside it"),
+    "an index of no name": (with_index({"a": ""}), "names no files beside it"),
+    "a link to itself": (
+        lambda d: (d / "loop").symlink_to("loop"),
+        "holds what it should not.*a link that leads to itself",
+    ),
     "bad statistics": (
         lambda d: (d / "assets/lab/cup/norm_stats.json").write_text("{}"),
         "lab/cup/norm_stats.json",

@@ -65,8 +65,16 @@ def test_infer_in_bfloat16_is_as_near_as_the_reference_in_bfloat16(tmp_path: Pat
         (lambda case: case.pop("in/noise"), "lacks an array.*allowed: in/noise"),
         (lambda case: case.update({"in/image/cam9": case["in/image/base_0_rgb"]}), "cam9"),
         (lambda case: case.update({"in/tokens": case["in/tokens"][:1]}), "wrong shape"),
+        (lambda case: case.update({"in/tokens": case["in/tokens"] + 10**6}), "does not know"),
+        (lambda case: case.update({"in/tokens": case["in/tokens"].astype(str)}), "wrong shape"),
+        (lambda case: case.update({"in/noise": case["in/noise"][:, 1:]}), "where: in/noise"),
+        (lambda case: case.update({"in/time": case["in/time"][:1]}), "where: in/time"),
+        (lambda case: case.update({"in/image/base_0_rgb": np.zeros(3)}), "in/image/base_0_rgb"),
     ],
-    ids=["no tokens", "no noise", "foreign camera", "other batch"],
+    ids=[
+        *("no tokens", "no noise", "foreign camera", "other batch", "ids", "text", "horizon"),
+        *("times", "no picture"),
+    ],
 )
 def test_a_bad_case_is_one_message(
     damage: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -78,6 +86,16 @@ def test_a_bad_case_is_one_message(
     arguments = ["--checkpoint", str(directory), "--case", str(tmp_path / "case.npz")]
     assert infer.main(arguments) == 1
     assert_one_message(capsys, message)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
+def test_a_damaged_case_is_one_message(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "case.npz").write_bytes(content)
+    arguments = ["--checkpoint", str(golden.GOLDEN / "pi0"), "--case", str(tmp_path / "case.npz")]
+    assert infer.main(arguments) == 1
+    assert_one_message(capsys, "a case cannot be read")
 
 
 def assert_one_message(capsys: pytest.CaptureFixture[str], message: str) -> None:
@@ -160,9 +178,7 @@ def test_conversion_to_bfloat16_halves_the_weights(
     out = tmp_path / "half"
     arguments = [str(golden.GOLDEN / "pi0"), str(out), "--precision", "bfloat16"]
     assert convert_checkpoint.main(arguments) == 0
-    whole, half = (
-        (d / "model.safetensors").stat().st_size for d in (golden.GOLDEN / "pi0", out)
-    )
+    whole, half = ((d / "model.safetensors").stat().st_size for d in (golden.GOLDEN / "pi0", out))
     assert half < 0.6 * whole
     capsys.readouterr()
     assert convert_checkpoint.main(arguments) == 1  # it is there already

@@ -153,3 +153,10 @@ def test_no_such_directory_fails_with_what_to_do(tmp_path: Path) -> None:
     (finding,) = judged("ur5", tmp_path / "nothing", at_rest("ur5"))
     assert finding.level is Level.FAIL
     assert "make_random_checkpoint" in finding.advice
+
+
+def test_a_damaged_directory_fails_instead_of_ending_the_check(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{")
+    (finding,) = judged("ur5", tmp_path, at_rest("ur5"))
+    assert finding.level is Level.FAIL
+    assert "configuration file cannot be read" in finding.found

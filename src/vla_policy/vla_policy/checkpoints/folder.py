@@ -35,7 +35,7 @@ def checked_names(directory: Path) -> set[str]:
             cache = parent.parent.resolve()
             allowed += [cache / "blobs", cache.parent / "blobs"]
     for count, entry in enumerate(_walk(directory)):
-        target = entry.resolve()
+        target = _target(entry)
         if count >= MOST_ENTRIES:
             raise _bad(directory, f"more than {MOST_ENTRIES} entries", "a checkpoint")
         if not any(target.is_relative_to(root) for root in allowed):
@@ -77,6 +77,13 @@ def new_directory(directory: Path) -> Iterator[Path]:
 def _walk(directory: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(directory):  # links to folders are not followed
         yield from (Path(root, name) for name in (*folders, *files))
+
+
+def _target(entry: Path) -> Path:
+    try:
+        return entry.resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: up to Python 3.12
+        raise _bad(entry, "a link that leads to itself", "files and folders") from error
 
 
 def _bad(where: Path, found: str, allowed: str) -> CheckpointError:

@@ -88,7 +88,9 @@ def model_config(stated: Stated, shapes: Shapes) -> ModelConfig:
     model_type = _model_type(stated, facts)
     common: dict[str, Any] = {
         "action_horizon": stated.get("action_horizon", int),
-        "vocab_size": stated.raw.get("vocab_size", facts["vocab_size"]),
+        "vocab_size": stated.get("vocab_size", int)
+        if "vocab_size" in stated.raw
+        else facts["vocab_size"],
         "paligemma": _gemma(stated, "paligemma", facts),
         "siglip": _siglip(stated, facts),
     }

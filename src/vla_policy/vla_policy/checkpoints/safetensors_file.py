@@ -211,16 +211,16 @@ def _open(path: Path) -> Any:
 def _shards(index: Path) -> list[Path]:
     """The files that an index names, all beside it."""
     weight_map = read_json_object(index, max_bytes=16 << 20).get("weight_map")
-    names = set(weight_map.values()) if isinstance(weight_map, dict) else set()
-    if not names or not all(isinstance(n, str) and n == Path(n).name for n in names):
+    names = list(weight_map.values()) if isinstance(weight_map, dict) else []
+    if not names or not all(isinstance(n, str) and n and n == Path(n).name for n in names):
         raise CheckpointError(
             "an index of shards names no files beside it",
             where=str(index),
-            found=_listed(map(str, names)) or "nothing",
+            found=_listed(set(map(str, names))) or "nothing",
             allowed='{"weight_map": {tensor: file name}}',
             fix="take the index that was written with the shards",
         )
-    return [index.parent / name for name in sorted(names)]
+    return [index.parent / name for name in sorted(set(names))]
 
 
 def _dtype(code: str, where: str) -> torch.dtype:

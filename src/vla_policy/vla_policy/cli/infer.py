@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--robot", default="", help="adapter for --example, where not its own")
     parser.add_argument("--asset-id", default="", help="statistics in the checkpoint")
     parser.add_argument("--prompt", default="", help="task in words (that of the example)")
-    parser.add_argument("--num-steps", type=int, default=10, help="steps of the flow (10)")
+    parser.add_argument("--num-steps", type=_count, default=10, help="steps of the flow (10)")
     parser.add_argument("--repeat", type=_count, default=10, help="inferences to time (10)")
     add_model(parser)
     return parser

@@ -54,13 +54,13 @@ def read_side(
     checkpoint: str, contract: Contract, *, recipe: str, asset_id: str
 ) -> tuple[list[Finding], Side | None]:
     """Read headers and statistics, and fit them to the contract; what does not is a finding."""
-    if (skipped := _skipped(checkpoint)) is not None:
-        return [skipped], None
-    from vla_policy.policies.source import read_source
-
     findings: list[Finding] = []
     where = checkpoint
     try:
+        if (skipped := _skipped(checkpoint)) is not None:
+            return [skipped], None
+        from vla_policy.policies.source import read_source
+
         source = read_source(checkpoint, recipe)
         findings += _judge_stored(source.stored, contract)
         where = contract.adapter
@@ -176,7 +176,7 @@ def _skipped(checkpoint: str) -> Finding | None:
 
         if checkpoint in RECIPES and not Path(checkpoint).exists():
             found = "a released checkpoint, not here yet: its statistics are not compared"
-        elif is_other_lerobot_policy(Path(checkpoint)):
+        elif is_other_lerobot_policy(Path(checkpoint).expanduser()):
             found = "a policy that lerobot itself normalises: its statistics are not compared"
     if not found:
         return None

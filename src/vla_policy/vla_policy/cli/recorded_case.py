@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 import torch
@@ -23,7 +25,9 @@ from vla_policy.models.pi0 import Pi0
 from vla_policy.models.pi0_fast import Pi0Fast
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+Shape: TypeAlias = tuple[int | None, ...]
 FLOW_STEPS = (10, 5)
+UNREADABLE = (ValueError, OSError, EOFError, BadZipFile, ZlibError)
 
 
 def load_case(path: Path) -> dict[str, NDArray[Any]]:
@@ -35,7 +39,7 @@ def load_case(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             case = dict(arrays)
-    except (ValueError, OSError, AttributeError) as error:  # AttributeError: a bare npy array
+    except (*UNREADABLE, AttributeError, TypeError) as error:  # the last two: a bare npy array
         raise PolicyError(
             "a case cannot be read", where=str(path), found=error, allowed="an npz file"
         ) from error
@@ -89,17 +93,18 @@ def compare(results: Arrays, case: Arrays, recorded: str = "out") -> dict[str, f
 
 def _flow(model: Pi0, case: Arrays) -> dict[str, torch.Tensor]:
     inputs = _inputs(model, case)
-    noise = _float(model, case["in/noise"])
+    batch, of_jax = len(inputs.tokens), "in/train_noise" in case
+    shape = (batch, model.config.action_horizon, model.config.action_dim)
+    noise = _float(model, case, "in/noise", shape)
     results = {
         f"sample_actions_{steps}": model.sample_actions(inputs, noise, steps)
         for steps in FLOW_STEPS
     }
     if "in/actions" not in case:
         return results
-    of_jax = "in/train_noise" in case
-    noise = _float(model, case["in/train_noise" if of_jax else "in/noise"])
-    time = _float(model, case["in/train_time" if of_jax else "in/time"])
-    actions = _float(model, case["in/actions"])
+    noise = _float(model, case, "in/train_noise" if of_jax else "in/noise", shape)
+    time = _float(model, case, "in/train_time" if of_jax else "in/time", (batch,))
+    actions = _float(model, case, "in/actions", shape)
     mixed = time[:, None, None] * noise + (1 - time[:, None, None]) * actions
     loss = model.loss(inputs, actions, noise, time)
     return results | {
@@ -119,13 +124,15 @@ def _fast(model: Pi0Fast, case: Arrays) -> dict[str, torch.Tensor]:
         if written.logits is not None:
             results["stop/logits"] = written.logits
     if "in/train/tokens" in case:
+        inputs = _inputs(model, case, "in/train/")
         ar_mask, loss_mask = (
-            torch.tensor(case[f"in/train/{name}"], device=model.device)
+            torch.tensor(
+                _array(case, f"in/train/{name}", tuple(inputs.tokens.shape), "bui"),
+                device=model.device,
+            )
             for name in ("token_ar_mask", "token_loss_mask")
         )
-        results["loss"] = model.loss(
-            _inputs(model, case, "in/train/"), ar_mask, loss_mask.to(torch.bool)
-        )
+        results["loss"] = model.loss(inputs, ar_mask, loss_mask.to(torch.bool))
     return results
 
 
@@ -142,17 +149,47 @@ def _inputs(
             found=", ".join(sorted(unknown)),
             allowed=", ".join(model.config.image_keys),
         )
-    tokens = case[f"{prompt}tokens"]
-    state = case.get("in/state", np.zeros((len(tokens), model.config.action_dim), np.float32))
+    tokens = _array(case, f"{prompt}tokens", (None, None), "ui")
+    if tokens.size and not 0 <= tokens.min() <= tokens.max() < model.config.vocab_size:
+        raise PolicyError(
+            "the case has tokens that the model does not know",
+            where=f"{prompt}tokens",
+            found=f"{tokens.min()} to {tokens.max()}",
+            allowed=f"0 to {model.config.vocab_size - 1}",
+        )
+    state = np.zeros((len(tokens), model.config.action_dim), np.float32)
+    if "in/state" in case and isinstance(model, Pi0):  # pi0-FAST has it in its prompt
+        state = _array(case, "in/state", state.shape, "f")
     return ModelInputs.from_numpy(
-        images={name: case[f"in/image/{name}"][:rows] for name in cameras},
-        image_masks={name: case[f"in/image_mask/{name}"][:rows] for name in cameras},
+        images={
+            n: _array(case, f"in/image/{n}", (None, None, None, 3), "uf")[:rows] for n in cameras
+        },
+        image_masks={
+            n: _array(case, f"in/image_mask/{n}", (None,), "bui")[:rows] for n in cameras
+        },
         tokens=tokens,
-        token_mask=case[f"{prompt}token_mask"],
-        state=state[:rows],
+        token_mask=_array(case, f"{prompt}token_mask", tokens.shape, "bui"),
+        state=state,
         device=model.device,
     )
 
 
-def _float(model: Pi0, array: NDArray[Any]) -> torch.Tensor:
+def _float(model: Pi0, case: Arrays, name: str, shape: Shape) -> torch.Tensor:
+    array = _array(case, name, shape, "f")
     return torch.tensor(array, dtype=torch.float32, device=model.device)
+
+
+def _array(case: Arrays, name: str, shape: Shape, kinds: str) -> NDArray[Any]:
+    """An array of a case; None in its shape is any length, kinds are numpy's letters of types."""
+    array = case[name]
+    fits = len(array.shape) == len(shape) and all(
+        want in (None, size) for want, size in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype.kind not in kinds:
+        raise PolicyError(
+            "an array of the case has the wrong shape or type",
+            where=name,
+            found=f"{array.dtype} {array.shape}",
+            allowed=f"{shape}, type {' or '.join(kinds)}",
+        )
+    return array
