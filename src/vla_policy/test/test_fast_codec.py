@@ -111,6 +111,14 @@ def test_relaxed_decoding_cuts_and_fills_as_lerobot_does() -> None:
         CODEC.decode([], **fitting, relaxed=True)
 
 
+def test_relaxed_decoding_invents_no_dimension() -> None:
+    few = 3 * CODEC.encode(np.zeros((1, 1)))
+    dims = len(CODEC._decode_text(few))
+    assert CODEC.decode(few, horizon=5, action_dim=dims, relaxed=True).shape == (5, dims)
+    with pytest.raises(PolicyError, match="no action chunk"):
+        CODEC.decode(few, horizon=5, action_dim=dims + 1, relaxed=True)
+
+
 def test_a_fitted_codec_equals_one_trained_as_the_reference_trains_it(tmp_path: Path) -> None:
     data = smooth(0)
     FastCodec.fit(data, vocab_size=400).save(tmp_path)

@@ -123,7 +123,8 @@ class FastCodec:
             ids: At least one.
             horizon: H.
             action_dim: A.
-            relaxed: Cut surplus coefficients and fill missing ones with zeros, as LeRobot does.
+            relaxed: Cut surplus coefficients and fill missing ones with zeros, as LeRobot does;
+                but the first of each dimension, its mean, has to be there.
 
         Raises:
             PolicyError: The ids mean no chunk of this size. Zeros would be no way out: in
@@ -132,7 +133,7 @@ class FastCodec:
         count = horizon * action_dim
         text = self._decode_text(ids)
         found = np.array([ord(c) for c in text], np.int64) + self._min_token
-        fits = found.size > 0 if relaxed else found.size == count
+        fits = found.size >= action_dim if relaxed else found.size == count
         if not fits:
             raise _undecodable(f"{found.size} coefficients", f"{count}: {horizon} x {action_dim}")
         coefficients = np.zeros(count)
