@@ -22,7 +22,7 @@ from vla_policy.models.random_init import random_pi0
 from vla_policy.policies import Policy
 from vla_policy.policies.hold import HoldPolicy
 from vla_policy.policies.local import LocalPolicy
-from vla_policy.policies.pipeline import assemble, make_tokenizer, steps_for
+from vla_policy.policies.pipeline import assemble, choose_statistics, make_tokenizer, steps_for
 from vla_policy.processing import Processing
 from vla_policy.robots import aloha, droid, ur5
 from vla_policy.tokenizers.paligemma import PaligemmaTokenizer
@@ -242,6 +242,12 @@ def refusals() -> list[Any]:
             "lack what this model is scaled by",
             id="no quantiles",
         ),
+        pytest.param(
+            "ur5",
+            {"processing": replace(Processing.openpi(tiny()), relative_actions=(True,) * 32)},
+            "relative actions do not fit.*found: 32 dimensions",
+            id="relative actions of another robot",
+        ),
     ]
 
 
@@ -288,6 +294,18 @@ def test_padded_statistics_and_a_chosen_asset_are_accepted(
     ]
     np.testing.assert_array_equal(chunks[0], chunks[1])
     assert not caplog.records  # zero spans of the padding are no dimensions of the robot
+
+
+def test_padded_statistics_of_a_wider_robot_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    robot = robots.get("ur5")
+    wide = {
+        key: NormStats(mean=np.pad(np.ones(14), (0, 18)), std=np.pad(np.ones(14), (0, 18)))
+        for key in ("state", "actions")
+    }
+    choose_statistics(checkpoint(robot, norm_stats={"trossen": wide}), robot)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 2
+    assert "norm_stats=cut of=trossen.state dims=14 used=7" in told[0]
 
 
 @pytest.mark.parametrize(

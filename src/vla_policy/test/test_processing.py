@@ -57,6 +57,8 @@ def test_a_description_is_read_back_as_it_was(processing: Processing) -> None:
         ("prompt", None),
         ("prompt_state_dims", "32"),
         ("prompt_state_dims", True),
+        ("prompt_state_dims", -1),
+        ("prompt_state_dims", 10**12),
         ("resize", "nearest"),
         ("image_mean_std", [[1, 2, 3]]),
         ("image_mean_std", [[1, 2, 3], [1, 2, 0]]),

@@ -2,7 +2,7 @@
 
 openpi, LeRobot and FluxVLA run the same model and disagree on everything around it: formulas of
 normalisation, prompts, how pictures shrink. A checkpoint is right only with what it was trained
-with, so its reader states that here, and `vla_policy.policies.local` carries it out.
+with, so its reader states that here, and `vla_policy.policies.pipeline` carries it out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 from vla_core.errors import CheckpointError
 from vla_core.scaling import Formula, Scaling
+from vla_core.transforms import Rgb as Rgb
 from vla_policy.models.config import ModelConfig
 from vla_policy.tokenizers.prompts import PromptFormat
 
-Rgb = tuple[float, float, float]
+MOST_DIMS = 1024  # of a state in a prompt
 Choice = TypeVar("Choice", bound=Enum)
 
 
@@ -113,7 +114,7 @@ class Processing:
             formula=_choice(Formula, raw["formula"], f"{where}, formula"),
             scaling={k: _choice(Scaling, v, f"{where}, scaling.{k}") for k, v in scaling.items()},
             prompt=_choice(PromptFormat, raw["prompt"], f"{where}, prompt"),
-            prompt_state_dims=read.value("prompt_state_dims", int),
+            prompt_state_dims=read.count("prompt_state_dims"),
             resize=_choice(Resize, raw["resize"], f"{where}, resize"),
             image_mean_std=read.mean_std("image_mean_std"),
             relative_actions=read.list_of("relative_actions", bool, optional=True),
@@ -135,6 +136,11 @@ class _Reader:
         if type(self.raw[key]) is not kind:
             raise _bad(f"{self.where}, {key}", repr(self.raw[key]), kind.__name__)
         return self.raw[key]
+
+    def count(self, key: str) -> int:
+        if not 0 <= self.value(key, int) <= MOST_DIMS:
+            raise _bad(f"{self.where}, {key}", self.raw[key], f"0 to {MOST_DIMS}")
+        return int(self.raw[key])
 
     def texts(self, key: str) -> dict[str, str]:
         if not all(isinstance(text, str) for text in self.value(key, dict).values()):

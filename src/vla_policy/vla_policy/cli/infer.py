@@ -59,6 +59,8 @@ def _example(options: argparse.Namespace) -> int:
         num_steps=options.num_steps,
         asset_id=options.asset_id,
     )
+    if (trained := source.stored.processing.robot) not in ("", robot.name):
+        print(f"note: trained on numbers of adapter {trained}, not {robot.name}: try its latency")
     observation = robot.make_observation(options.prompt)
     chunk = policy.infer(observation)  # the first one also allocates and tunes
     latencies_ms = []

@@ -83,18 +83,22 @@ def _fit(source: Source, contract: Contract, asset_id: str) -> Side:
     Raises:
         VlaError: Names, dims, cameras, statistics or tokenizer do not fit.
     """
-    from vla_policy.policies.pipeline import choose_statistics, make_tokenizer, steps_for
+    from vla_policy.policies.pipeline import (
+        choose_statistics,
+        make_tokenizer,
+        statistics_name,
+        steps_for,
+    )
     from vla_policy.policies.source import robot_for
 
     stored, robot = source.stored, robot_for(source, contract)
     steps_for(stored, robot, make_tokenizer(stored), asset_id=asset_id)
     stats = choose_statistics(stored, robot, asset_id)
-    only = next(iter(stored.norm_stats), "") if len(stored.norm_stats) == 1 else ""
     return Side(
         robot=robot,
         stored=stored,
         state=stats.get("state"),
-        asset_id=asset_id or only or robot.asset_id,
+        asset_id=statistics_name(stored, robot, asset_id),
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from vla_core.errors import CheckpointError
 from vla_core.scaling import Scaling
 from vla_core.stats import NormStats
@@ -38,6 +40,8 @@ from vla_policy.robots.robot import Robot
 from vla_policy.tokenizers.fast import FastTokenizer
 from vla_policy.tokenizers.fast_codec import FastCodec
 from vla_policy.tokenizers.paligemma import PaligemmaTokenizer, find_tokenizer
+
+PADDING = 1e-6  # what is below it was not measured
 
 _log = logging.getLogger(__name__)
 
@@ -122,6 +126,12 @@ class ExtractFastActions:
         return {"state": data["state"], "actions": actions}
 
 
+def statistics_name(stored: StoredCheckpoint, robot: Robot, asset_id: str = "") -> str:
+    """The one that is given, else the only one that there is, else the robot's own."""
+    found = stored.norm_stats
+    return asset_id or (next(iter(found)) if len(found) == 1 else robot.asset_id)
+
+
 def choose_statistics(
     stored: StoredCheckpoint, robot: Robot, asset_id: str = ""
 ) -> dict[str, NormStats]:
@@ -133,8 +143,7 @@ def choose_statistics(
     Raises:
         CheckpointError: There are none of that name, or they do not fit.
     """
-    found = stored.norm_stats
-    name = asset_id or (next(iter(found)) if len(found) == 1 else robot.asset_id)
+    found, name = stored.norm_stats, statistics_name(stored, robot, asset_id)
     if name not in found:
         raise CheckpointError(
             "the checkpoint has no normalisation statistics of this name",
@@ -157,7 +166,21 @@ def choose_statistics(
                 allowed=f"{dims[key]}, or {stored.config.action_dim} (padded)",
                 fix="use the statistics of the data that the model was trained on",
             )
+        _report_cut(f"{name}.{key}", found[name][key], dims[key])
     return {key: found[name][key].cut(dims[key]) for key in dims if key in found[name]}
+
+
+def _report_cut(where: str, stats: NormStats, dims: int) -> None:
+    """Padding has mean 0 and deviation 0 or 1; anything else is another robot's."""
+    mean, std = stats.mean[dims:], stats.std[dims:]
+    wide = (np.abs(mean) > PADDING) | ((std > PADDING) & (np.abs(std - 1) > PADDING))
+    if wide.any():
+        _log.warning(
+            "norm_stats=cut of=%s dims=%d used=%d reason=perhaps_of_another_robot",
+            where,
+            dims + int(np.flatnonzero(wide)[-1]) + 1,
+            dims,
+        )
 
 
 def make_tokenizer(stored: StoredCheckpoint) -> PaligemmaTokenizer | FastTokenizer:
@@ -223,5 +246,14 @@ def _check_dims(stored: StoredCheckpoint, robot: Robot) -> None:
             where=str(stored.path),
             found=f"action_dim {config.action_dim}",
             allowed=needed if exact else f"at least {needed}",
+            fix="use a checkpoint that was trained for this robot",
+        )
+    relative, actions = stored.processing.relative_actions, robot.model_action_dim
+    if relative is not None and not len(relative) == actions <= robot.model_state_dim:
+        raise CheckpointError(
+            f"relative actions do not fit robot {robot.name}",
+            where=str(stored.path),
+            found=f"{len(relative)} dimensions relative to a state of {robot.model_state_dim}",
+            allowed=f"{actions}, each with its own in the state",
             fix="use a checkpoint that was trained for this robot",
         )

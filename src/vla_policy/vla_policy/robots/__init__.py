@@ -49,5 +49,8 @@ def get(
     if name == PLAIN and contract is not None:
         return plain(contract, slots)
     if name not in ROBOTS:
-        raise PolicyError("unknown robot adapter", found=name, allowed=", ".join((*ROBOTS, PLAIN)))
+        found = f"{PLAIN} without a contract" if name == PLAIN else name
+        raise PolicyError(
+            "unknown robot adapter", found=found, allowed=", ".join((*ROBOTS, PLAIN))
+        )
     return ROBOTS[name]
