@@ -26,5 +26,5 @@ def test_a_closed_terminal_stops_the_executor_in_order(system: System) -> None:
     _, executor, _ = system.start_swaying_robot()
     executor.signal(signal.SIGHUP)
     assert executor.wait() == 0, executor
-    system.wait_state("LATCHED", cause="inactive")
+    system.wait_state("INACTIVE", cause="deactivated")
     check_limits(CONTRACT, system)

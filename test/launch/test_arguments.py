@@ -70,7 +70,7 @@ def test_a_prompt_on_the_topic_changes_the_parameter_and_starts_inference(system
 
 def test_dry_run_commands_nothing(system: System) -> None:
     system.launch("ur5.launch.py", **HOLD, dry_run="true", prompt="wave")
-    system.wait_state("RUNNING")
+    system.wait_state("DRY_RUN")
     system.wait_ticks(50)
     assert len(system.commanded) == 0
 

@@ -28,7 +28,7 @@ def test_a_signal_ends_every_process_after_the_robot_is_at_rest(
     launch.signal(number)
     assert launch.wait() == (0 if number is signal.SIGINT else 1), launch
     assert not wait_until_dead(family)
-    system.wait_state("LATCHED", cause="inactive")
+    system.wait_state("INACTIVE", cause="deactivated")
     assert "Traceback" not in launch.output
     assert "process has died" not in launch.output, launch
 

@@ -150,7 +150,7 @@ def test_Z_ctrl_c_ends_every_process_and_rests_the_robot(robot: Robot) -> None:
     robot.launch.signal(2)
     assert robot.launch.wait() == 0, robot.launch
     assert not wait_until_dead(family)
-    robot.system.wait_state("LATCHED", since=since, cause="inactive")
+    robot.system.wait_state("INACTIVE", since=since, cause="deactivated")
     assert "Traceback" not in robot.launch.output
 
 

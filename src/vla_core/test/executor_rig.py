@@ -34,6 +34,7 @@ class Rig:
         self.pose = HOME[: len(self.names)].copy()
         self.silent: set[str] = set()
         self.published: list[np.ndarray] = []
+        self.is_pressed: bool | None = None  # None: no deadman is heard
 
     def measure(self, stamp_offset_ns: int = 0) -> None:
         values: Mapping[str, float] = dict(zip(self.names, self.pose.tolist(), strict=True))
@@ -46,9 +47,16 @@ class Rig:
                     Sample(stamp_ns=stamp_ns, received_ns=self.mono_ns, payload=payload),
                 )
 
+    def press(self, is_pressed: bool | None) -> None:
+        """The deadman, from now on, at each tick."""
+        self.is_pressed = is_pressed
+        if is_pressed is not None:
+            self.execution.interlocks.press(is_pressed, self.mono_ns)
+
     def tick(self, *, measure: bool = True, jump_ns: int = 0) -> Tick:
         self.now_ns += self.period_ns + jump_ns
         self.mono_ns += self.period_ns
+        self.press(self.is_pressed)
         if measure:
             self.measure()
         tick = self.execution.tick(self.now_ns, self.mono_ns)
@@ -77,7 +85,8 @@ class Rig:
         """In the middle of a long chunk."""
         self.tick()
         self.accept(steps=40)
-        assert [tick.state for tick in self.ticks(10)] == [State.RUNNING] * 10
+        state = State.DRY_RUN if self.execution.dry_run else State.RUNNING
+        assert [tick.state for tick in self.ticks(10)] == [state] * 10
         return self
 
     def assert_ramped_to_rest(self) -> None:

@@ -30,6 +30,11 @@ safety:
   latch_after_s: 0.5
 """  # noqa: E501
 
+PEOPLE = """\
+  deadman: {topic: /joy, type: sensor_msgs/msg/Joy, field: "buttons[4]", max_age_s: 0.2}
+  takeover: {topic: /teleop, type: std_msgs/msg/Empty, max_age_s: 0.3}
+"""  # more of safety
+
 VELOCITIES_ONLY = """\
 schema: 1
 robot: base

@@ -120,7 +120,7 @@ def test_chunks_out_of_order_are_refused_and_what_runs_goes_on() -> None:
 def test_withdrawn_chunks_hold_the_robot_until_a_new_one() -> None:
     rig = Rig().running()
     rig.execution.accept(None, rig.now_ns)
-    assert states(rig.ticks(20)) == [State.HOLDING]
+    assert states(rig.ticks(20)) == [State.RAMPING, State.HOLDING]
     rig.assert_ramped_to_rest()
     rig.accept()
     assert rig.tick().state is State.RUNNING
@@ -135,7 +135,7 @@ def test_p4_a_chunk_runs_to_its_end_then_the_robot_ramps_to_rest_and_latches(ste
     while rig.now_ns + rig.period_ns < end_ns:
         assert rig.tick().state is State.RUNNING
     held = rig.ticks(51)  # 0.5 s
-    assert states(held) == [State.HOLDING]
+    assert states(held) == [State.RAMPING, State.HOLDING]
     assert held[0].cause == "the action chunk has ended"
     rig.assert_ramped_to_rest()
     count = len(rig.published)
@@ -207,7 +207,7 @@ def test_estop_brakes_within_the_limits_and_then_is_silent() -> None:
     rig = Rig().running()
     rig.execution.latch("stopped by ~/estop")
     ticks = rig.ticks(50)
-    assert states(ticks) == [State.LATCHED]
+    assert states(ticks) == [State.RAMPING, State.LATCHED]
     assert {tick.cause for tick in ticks} == {"stopped by ~/estop"}
     rig.assert_ramped_to_rest()
     assert ticks[-1].command is None
@@ -228,7 +228,7 @@ def test_a_wish_that_jumps_latches() -> None:
 
 
 def test_a_robot_that_does_not_follow_latches_unless_it_is_a_dry_run() -> None:
-    for dry_run, expected in ((False, State.LATCHED), (True, State.RUNNING)):
+    for dry_run, expected in ((False, State.LATCHED), (True, State.DRY_RUN)):
         rig = Rig()
         rig.execution.dry_run = dry_run
         rig.tick()

@@ -6,19 +6,22 @@ import numpy as np
 from executor_rig import HOUR, MS, SECOND, Rig
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from robot_contract import PEOPLE, TEXT
 
 from vla_core.errors import ChunkError
 from vla_core.execution import State, Tick
+from vla_core.strategies import STRATEGIES
 
 
 class AnySequence(RuleBasedStateMachine):
     """P1 and P4 whatever happens, and in whatever order."""
 
-    @initialize(strategy=st.sampled_from(["receding_horizon", "temporal_ensemble"]))
+    @initialize(strategy=st.sampled_from(sorted(STRATEGIES)))
     def begin(self, strategy: str) -> None:
-        self.rig = Rig(strategy=strategy)
-        self.latched_for = 0
+        self.rig = Rig(TEXT + PEOPLE, strategy=strategy)
+        self.rig.press(True)
+        self.ramping, self.is_stopped = 0, False
         self.run: list[np.ndarray] = []  # commands since the last restart from the measured pose
 
     def watch(self, tick: Tick) -> None:
@@ -34,9 +37,12 @@ class AnySequence(RuleBasedStateMachine):
             assert (np.abs(rates) <= limits.rate * (1 + 1e-6)).all()
             changes = np.abs(np.diff(rates, axis=0)) / dt_s
             assert (changes <= limits.acceleration * (1 + 1e-6)).all()
-        self.latched_for = self.latched_for + 1 if tick.state is State.LATCHED else 0
-        if self.latched_for > 25:  # more than the time to brake from the largest rate
+        self.ramping = self.ramping + 1 if tick.state is State.RAMPING else 0
+        assert self.ramping <= 25  # more than the time to brake from the largest rate
+        if tick.state is State.LATCHED:
             assert tick.command is None
+        if self.is_stopped:
+            assert tick.state in (State.RAMPING, State.LATCHED)
 
     @rule(count=st.integers(1, 70), measure=st.booleans())
     def ticks(self, count: int, measure: bool) -> None:
@@ -62,6 +68,18 @@ class AnySequence(RuleBasedStateMachine):
         except ChunkError:
             return
 
+    @rule(speed=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    def speed(self, speed: float) -> None:
+        self.rig.execution.speed = speed
+
+    @rule(is_pressed=st.booleans())
+    def deadman(self, is_pressed: bool) -> None:
+        self.rig.press(is_pressed)
+
+    @rule()
+    def take_over(self) -> None:
+        self.rig.execution.interlocks.drive(self.rig.mono_ns)
+
     @rule()
     def withdraw(self) -> None:
         self.rig.execution.accept(None, self.rig.now_ns)
@@ -69,19 +87,16 @@ class AnySequence(RuleBasedStateMachine):
     @rule()
     def estop(self) -> None:
         self.rig.execution.latch("stopped by ~/estop")
+        self.is_stopped = True
 
     @rule()
     def resume(self) -> None:
         self.rig.execution.resume()
+        self.is_stopped = False
 
     @rule(push=st.lists(st.floats(-0.3, 0.3), min_size=3, max_size=3))
     def push(self, push: list[float]) -> None:
         self.rig.pose = self.rig.pose + push
-
-    @invariant()
-    def latched_without_resume_stays_latched(self) -> None:
-        if self.latched_for > 25:
-            self.watch(self.rig.tick())
 
 
 TestAnySequence = AnySequence.TestCase

@@ -69,7 +69,7 @@ class Joint:
     upper: float
     max_rate: float
     max_acceleration: float | None
-    max_jerk: float
+    max_jerk: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

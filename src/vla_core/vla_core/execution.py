@@ -16,6 +16,7 @@ import numpy as np
 from vla_core.chunk import ActionChunk
 from vla_core.contract import Contract
 from vla_core.errors import ChunkError, SampleError
+from vla_core.interlocks import Interlocks
 from vla_core.playback import Playback
 from vla_core.safety import (
     Command,
@@ -36,8 +37,11 @@ from vla_core.workspace import Workspace
 class State(Enum):
     """What the executor is doing. Transitions: docs/execution.md."""
 
-    HOLDING = "HOLDING"  # no motion is asked for, or it cannot be trusted now; resumes by itself
+    INACTIVE = "INACTIVE"  # the node is not activated; never the state of a tick
+    HOLDING = "HOLDING"  # at rest: no motion is asked for, or it cannot be trusted or allowed now
     RUNNING = "RUNNING"  # a chunk is being executed
+    DRY_RUN = "DRY_RUN"  # a chunk is being executed in the mind only
+    RAMPING = "RAMPING"  # braking, on the way to HOLDING or LATCHED
     LATCHED = "LATCHED"  # at rest until ~/resume
 
 
@@ -81,6 +85,9 @@ class Execution:
         self._holding_since_ns: int | None = None
         self._latched: str | None = None
         self._restarting = False
+        self.interlocks = Interlocks(contract.safety)
+        self._refused_until_ns: int | None = None
+        self._is_refused = self._is_taken_over = False
         self._playback = Playback()
         self._ticked_ns: int | None = None
 
@@ -92,6 +99,8 @@ class Execution:
     @speed.setter
     def speed(self, value: float) -> None:
         self._playback.wanted = min(max(0.0, value), 1.0)  # in this order nan is 0
+        if self._ticked_ns is None:
+            self._playback.speed = self._playback.wanted
 
     @property
     def dry_run(self) -> bool:
@@ -117,6 +126,16 @@ class Execution:
         """Names of the streams whose measurements are needed."""
         return tuple(self._buffers)
 
+    @property
+    def latched(self) -> str | None:
+        """Why the robot is stopped until ``resume``, or None."""
+        return self._latched
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether a person drives the robot, as of the last tick."""
+        return self._is_taken_over
+
     def measure(self, stream: str, sample: Sample[Mapping[str, float]]) -> None:
         """A measurement of a stream: contract joint name -> value."""
         self._buffers[stream].add(sample)
@@ -132,6 +151,9 @@ class Execution:
         if chunk is None:
             self.counts["chunks_withdrawn"] += 1
             self._strategy.clear()
+            return
+        if self._is_refused:
+            self.counts["chunks_not_wanted"] += 1
             return
         try:
             self._check(chunk, now_ns)
@@ -168,10 +190,23 @@ class Execution:
         self._ticked_ns = mono_ns
         self._forget_future(now_ns)
         self._change_dry_run()
-        cause = self._run(now_ns, mono_ns)
+        refusal = self._ask_people(now_ns, mono_ns)
+        cause = self._latched or refusal or self._run(now_ns, mono_ns)
         if isinstance(cause, Tick):
             return cause
         return self._stop(cause, mono_ns)
+
+    def _ask_people(self, now_ns: int, mono_ns: int) -> str | None:
+        """Why nothing may move now, or None. What was observed until then moves nothing later."""
+        refusal = self.interlocks.refusal(mono_ns)
+        self._is_taken_over = self.interlocks.is_taken_over(mono_ns)
+        self._is_refused = refusal is not None
+        if self._is_refused:
+            self._strategy.clear()
+            self._refused_until_ns = now_ns
+            if self._is_taken_over or self.interlocks.is_released(mono_ns):
+                self._has_moved = False  # meant so: nothing to latch
+        return refusal
 
     def measured(self, now_ns: int, mono_ns: int | None = None) -> FloatArray:
         """The measured action joints (A,); velocities that nothing measures count as zero.
@@ -222,6 +257,13 @@ class Execution:
                 found=f"{(newest.stamp_ns - chunk.stamp_ns) / 1e9:.3f} s older",
                 allowed="newer observations only",
             )
+        allowed_ns = self._refused_until_ns
+        if allowed_ns is not None and chunk.stamp_ns <= allowed_ns <= now_ns:
+            raise ChunkError(
+                "an observation from before motion was allowed again",
+                found=f"{(allowed_ns - chunk.stamp_ns) / 1e9:.3f} s before",
+                allowed="observations after a takeover or a release of the deadman",
+            )
         self._check_start(chunk, now_ns)
 
     def _check_start(self, chunk: ActionChunk, now_ns: int) -> None:
@@ -250,8 +292,6 @@ class Execution:
 
     def _run(self, now_ns: int, mono_ns: int) -> Tick | str:
         """RUNNING, or the reason why not."""
-        if self._latched is not None:
-            return self._latched
         if self._restarting:
             if self._last is not None and not at_rest(self.limits, self._last):
                 return "coming to rest"
@@ -289,7 +329,7 @@ class Execution:
         self.counts["commands_limited"] += limited
         self.counts["commands_outside_workspace"] += not is_inside
         return Tick(
-            state=State.RUNNING,
+            state=State.DRY_RUN if self._dry_run else State.RUNNING,
             cause="",
             command=self._last.position,
             chunk_age_ns=now_ns - chunk.stamp_ns,
@@ -297,7 +337,7 @@ class Execution:
         )
 
     def _stop(self, cause: str, mono_ns: int) -> Tick:
-        """HOLDING, or LATCHED when that has lasted too long after motion."""
+        """RAMPING until at rest; then HOLDING, or LATCHED when that has lasted too long."""
         if self._holding_since_ns is None:
             self._holding_since_ns = mono_ns
             self.counts["holds"] += 1
@@ -306,9 +346,11 @@ class Execution:
         state = State.HOLDING if self._latched is None else State.LATCHED
         command = None
         if self._last is not None:
-            was_at_rest = at_rest(self.limits, self._last)
+            is_moving = not at_rest(self.limits, self._last)
+            is_silent = state is State.LATCHED or self._is_taken_over
+            state = State.RAMPING if is_moving else state
             self._last = brake(self.limits, self._last, self._dt_s)
-            if state is State.HOLDING or not was_at_rest:
+            if is_moving or not is_silent:
                 command = self._last.position
                 self.counts["commands"] += 1
             else:

@@ -87,6 +87,7 @@ class Observed:
         self.began_ns: int | None = None
         self.flows: dict[str, Flow] = {}
         self.transitions: Counter[str] = Counter()
+        self.holds = 0
         self.unreadable = 0
         self.chunk_delays_ns: deque[int] = deque(maxlen=KEPT)
         self.real_time_factors: deque[float] = deque(maxlen=KEPT)
@@ -133,6 +134,7 @@ class Observed:
         self.cause = ", ".join(item.value for item in message.values if item.key == "cause")
         if self.began_ns is not None:
             self.transitions[self.state] += self.state != previous
+            self.holds += previous == "RUNNING" and self.state in ("RAMPING", "HOLDING")
         elif self.state == "RUNNING":
             self.began_ns = info["source_timestamp"]
             for flow in self.flows.values():

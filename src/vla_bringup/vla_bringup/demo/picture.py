@@ -38,6 +38,8 @@ DARK: Colour = (36, 41, 48)
 PALE: Colour = (164, 172, 182)
 STATES: dict[str, Colour] = {
     "RUNNING": (46, 139, 87),
+    "DRY_RUN": (46, 139, 87),
+    "RAMPING": (201, 134, 20),
     "HOLDING": (201, 134, 20),
     "LATCHED": (190, 52, 52),
 }

@@ -50,7 +50,7 @@ def summarise(observed: Observed) -> dict[str, Any]:
             "jitter_ms": _percentiles(abs(i - period_ns) / 1e6 for i in commanded.intervals_ns),
             "ticks_missed": _number(executor, "ticks_missed"),
         },
-        "holds": observed.transitions["HOLDING"],
+        "holds": observed.holds,
         "latches": observed.transitions["LATCHED"],
         "chunks": {
             "seen": observed.flow(CHUNKS).losses.received,

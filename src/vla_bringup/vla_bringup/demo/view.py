@@ -37,7 +37,7 @@ class View:
     """Everything that is drawn.
 
     Attributes:
-        state: Of the executor: RUNNING, HOLDING, LATCHED, or STARTING before it is heard of.
+        state: Of the executor (docs/execution.md), or STARTING before it is heard of.
         cause: Why it is not running.
         elapsed_s: Since the first executed chunk; None before it.
         latency_ms: From the observation to the arrival of the newest chunk; None before it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
 from typing import Any
 
 from rclpy.node import Node
@@ -59,15 +60,20 @@ class CommandOutput:
         commanded.header.stamp = now.to_msg()
         self._commanded.publish(commanded)
 
-    def company(self) -> str | None:
-        """Who else commands this robot, or None. Two streams of commands would tear it apart."""
+    def company(self, tolerated: Callable[[], Container[str]]) -> str | None:
+        """Who else commands this robot, or None. Two streams of commands would tear it apart.
+
+        Args:
+            tolerated: Gives full names of nodes that may have publishers on command topics.
+        """
         for group, _, _ in self._groups:
             if self._node.count_publishers(group.topic) > 1:
                 infos = self._node.get_publishers_info_by_topic(group.topic)
-                names = sorted(
-                    f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos
-                )
-                return f"more than one publisher on {group.topic}: {', '.join(names)}"
+                names = [f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos]
+                known = tolerated()
+                if sum(name not in known for name in names) > 1:
+                    found = ", ".join(sorted(names))
+                    return f"more than one publisher on {group.topic}: {found}"
         return None
 
     def destroy(self) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
-from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_core.chunk import MAX_STEPS, decode_chunk
@@ -25,14 +24,23 @@ from vla_core.sampling import Sample
 from vla_core.strategies import StrategySettings, make_strategy
 from vla_policy.nodes.command_output import CommandOutput
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
+from vla_policy.nodes.executor_services import ExecutorServices
 from vla_policy.nodes.lifecycle import FAREWELL, Supervised, run
 from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE
+from vla_policy.nodes.people_inputs import PeopleInputs
 from vla_policy.nodes.realtime import prefer_this_process
 from vla_policy.nodes.ros_parameters import declare, read
 
 MAX_CHUNK_BYTES = 256 * 1024  # judged before a message is read, which a large one delays
-_LEVELS = {State.RUNNING: Level.OK, State.HOLDING: Level.WARN, State.LATCHED: Level.ERROR}
+_LEVELS = {
+    State.INACTIVE: Level.WARN,
+    State.HOLDING: Level.WARN,
+    State.RUNNING: Level.OK,
+    State.DRY_RUN: Level.OK,
+    State.RAMPING: Level.WARN,
+    State.LATCHED: Level.ERROR,
+}
 
 
 class ExecutorNode(Supervised):
@@ -41,7 +49,8 @@ class ExecutorNode(Supervised):
     def __init__(self) -> None:
         super().__init__("executor_node")
         declare(self, EXECUTOR_NODE)
-        self._shown: tuple[State, str] | None = None
+        self._state = State.INACTIVE
+        self._shown: tuple[object, ...] = ()
 
     def configure(self) -> None:
         values = read(self, EXECUTOR_NODE)
@@ -52,12 +61,13 @@ class ExecutorNode(Supervised):
             blend_s=float(values["blend_s"]), execute_steps=int(values["execute_steps"])
         )
         self._execution = self._new_execution(dry_run=bool(values["dry_run"]))
-        self._shown = None
+        self._shown = ()
         refusal = prefer_this_process()
         self._is_realtime = refusal is None
         if refusal is not None:
             self.get_logger().warning(refusal)
         self._connect()
+        self._show(State.INACTIVE, "configured")
 
     def _new_execution(self, *, dry_run: bool) -> Execution:
         strategy = make_strategy(
@@ -65,7 +75,11 @@ class ExecutorNode(Supervised):
         )
         execution = Execution(self._contract, strategy)
         execution.dry_run = dry_run
+        execution.speed = self._speed()
         return execution
+
+    def _speed(self) -> float:
+        return float(self.get_parameter("speed_percent").value) / 100
 
     def _connect(self) -> None:
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -80,19 +94,17 @@ class ExecutorNode(Supervised):
                     self, stream, partial(self._measure, stream.name), partial(read_stream, stream)
                 )
                 self.entities.append(self._inputs[stream.name].destroy)
+        self._people = PeopleInputs(self, self._contract.safety, self._execution.interlocks)
+        self.entities.append(self._people.destroy)
         chunks = self.create_subscription(
             JointTrajectory, "action_chunk", self._on_chunk, QoSProfile(depth=1), raw=True
         )
+        self._requests = ExecutorServices(self, self._execution)
         company = self.create_timer(1.0, self._refuse_company)
-        services = [
-            self.create_service(Trigger, "~/estop", self._on_estop),
-            self.create_service(Trigger, "~/resume", self._on_resume),
-            self.create_service(SetBool, "~/dry_run", self._on_dry_run),
-        ]
         self.entities += [
             partial(self.destroy_subscription, chunks),
+            self._requests.destroy,
             partial(self.destroy_timer, company),
-            *(partial(self.destroy_service, service) for service in services),
             Diagnostics(self, self._diagnose).destroy,
         ]
 
@@ -101,6 +113,8 @@ class ExecutorNode(Supervised):
 
     def activate(self) -> None:
         self._execution = self._new_execution(dry_run=self._execution.dry_run)
+        self._people.interlocks = self._execution.interlocks
+        self._requests.activated(self._execution)
         gc.unfreeze()
         gc.collect()
         gc.freeze()  # what lives now lives on: later collections, and so pauses, stay short
@@ -111,8 +125,9 @@ class ExecutorNode(Supervised):
         if self.due_ns is None:
             return
         self.due_ns = None
+        self._requests.deactivated()
         self._brake()
-        self._show(State.LATCHED, "inactive")
+        self._show(State.INACTIVE, "deactivated")
         self._status.wait_for_all_acked(FAREWELL)
 
     def _brake(self) -> None:
@@ -133,6 +148,7 @@ class ExecutorNode(Supervised):
         """One control tick."""
         self._pacing.tick(now_ns)
         self.due_ns = self._pacing.due_ns
+        self._execution.speed = self._speed()
         tick = self._execution.tick(self._now_ns(), now_ns)
         if tick.command is not None and not self._execution.dry_run:
             self._output.publish(tick.command)
@@ -141,22 +157,26 @@ class ExecutorNode(Supervised):
         self._show(tick.state, tick.cause)
 
     def _show(self, state: State, cause: str) -> None:
-        """Publish ~/status when state or cause changes (figures in a cause do not count)."""
-        key = (state, "".join(c for c in cause if not c.isdigit()))
+        """Publish ~/status when something changes (figures in a cause do not count)."""
+        execution = self._execution
+        facts = {
+            "dry_run": execution.dry_run,
+            "takeover": execution.is_taken_over,
+            "speed_percent": round(execution.speed * 100, 3),
+        }
+        key = (state, "".join(c for c in cause if not c.isdigit()), *facts.values())
         if key == self._shown:
             return
-        self._shown = key
-        if state is State.RUNNING:
+        self._shown, self._state = key, state
+        if _LEVELS[state] is Level.OK:
             self.get_logger().info(f"state={state.value}")
         else:
             self.get_logger().warning(f"state={state.value} cause={cause}")
-        dry = self._execution.dry_run
-        self._status.publish(
-            status(self, _LEVELS[state], state.value, {"cause": cause, "dry_run": dry})
-        )
+        values = {"cause": cause, **facts}
+        self._status.publish(status(self, _LEVELS[state], state.value, values))
 
     def _refuse_company(self) -> None:
-        company = self._output.company()
+        company = self._output.company(self._people.drivers)
         if company is not None and self.due_ns is not None:
             self._execution.latch(company)
 
@@ -189,30 +209,14 @@ class ExecutorNode(Supervised):
         self._execution.counts["internal_errors"] += 1
         self._execution.latch(f"internal error: {type(error).__name__}: {error}")
 
-    def _on_estop(self, _request: Any, response: Any) -> Any:
-        self._execution.latch("stopped by ~/estop")
-        response.success, response.message = True, "stopping; ~/resume releases it"
-        return response
-
-    def _on_resume(self, _request: Any, response: Any) -> Any:
-        self._execution.resume()
-        response.success, response.message = True, "waiting for a new action chunk"
-        return response
-
-    def _on_dry_run(self, request: Any, response: Any) -> Any:
-        self._execution.dry_run = bool(request.data)
-        response.success, response.message = True, f"dry_run={request.data} once at rest"
-        return response
-
     def _diagnose(self) -> Any:
-        state, _ = self._shown or (State.HOLDING, "")
-        values: dict[str, object] = dict(self._execution.counts)
+        values: dict[str, object] = {**self._execution.counts, **self._people.counts}
         values |= reception(self._inputs)
         if self.due_ns is not None:
             values |= self._pacing.figures()
         values["realtime"] = self._is_realtime
         values["dry_run"] = self._execution.dry_run
-        return status(self, _LEVELS[state], state.value, values)
+        return status(self, _LEVELS[self._state], self._state.value, values)
 
 
 def main(args: list[str] | None = None) -> int:

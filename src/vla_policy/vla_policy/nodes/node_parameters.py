@@ -128,6 +128,16 @@ EXECUTOR_NODE = (
         description="synchronous: actions of a chunk that are executed before the next is taken.",
     ),
     Parameter(
+        name="speed_percent",
+        default=100.0,
+        low=0.0,
+        high=100.0,
+        unit="%",
+        dynamic=True,
+        description="Pace at which chunks are executed, and largest rate of arm joints; also set"
+        " by the topic `~/speed`.",
+    ),
+    Parameter(
         name="dry_run",
         default=False,
         description="Compute commands but do not publish them; also by the service `~/dry_run`.",
