@@ -97,6 +97,15 @@ def test_what_is_no_safetensors_file_is_refused(folder: Path, name: str, content
             },
             "of 4 values",
         ),
+        (
+            {
+                "config": {
+                    "features": {"observation.state": {"type": "STATE", "shape": ["a", 1 << 50]}},
+                    "norm_map": {"STATE": "MEAN_STD"},
+                }
+            },
+            "features, with type and shape",
+        ),
     ],
 )
 def test_a_step_that_cannot_be_trusted_is_refused(

@@ -25,6 +25,7 @@ from vla_policy.models.config import (
     IMAGE_KEYS,
     PROMPT_TOKENS,
     SO400M,
+    Family,
     FastLayout,
     GemmaConfig,
     ModelConfig,
@@ -88,6 +89,7 @@ def model_config(stated: Stated, shapes: Shapes) -> ModelConfig:
     model_type = _model_type(stated, facts)
     common: dict[str, Any] = {
         "action_horizon": stated.get("action_horizon", int),
+        "max_token_len": stated.get("max_token_len", int, default=PROMPT_TOKENS[model_type]),
         "vocab_size": stated.get("vocab_size", int)
         if "vocab_size" in stated.raw
         else facts["vocab_size"],
@@ -100,20 +102,17 @@ def model_config(stated: Stated, shapes: Shapes) -> ModelConfig:
             stated.where,
             **common,
             action_dim=stated.get("action_dim", int),
-            max_token_len=stated.get("max_token_len", int, default=250),
             image_keys=_image_keys(stated, FAST_IMAGE_KEYS),
             max_decoding_steps=stated.get("max_decoding_steps", int, default=256),
             layout=_layout(stated),
         )
     else:
-        pi05 = model_type == "pi05"
         config = _build(
             Pi0Config,
             stated.where,
             **common,
-            pi05=pi05,
+            pi05=model_type == "pi05",
             action_dim=stated.get("action_dim", int, default=facts["action_dim"]),
-            max_token_len=stated.get("max_token_len", int, default=PROMPT_TOKENS[pi05]),
             action_expert=_gemma(stated, "action_expert", facts),
             discrete_state_input=_discrete_state_input(stated),
             image_keys=_image_keys(stated, IMAGE_KEYS),
@@ -143,9 +142,9 @@ def config_json(config: ModelConfig, dtype: torch.dtype) -> dict[str, Any]:
     }
 
 
-def _model_type(stated: Stated, facts: Mapping[str, Any]) -> str:
+def _model_type(stated: Stated, facts: Mapping[str, Any]) -> Family:
     """``pi05`` is openpi's flag for its two flow models; ``model_type`` names all three."""
-    found: str = facts["model_type"]
+    found: Family = facts["model_type"]
     claimed = stated.raw.get("model_type", getattr(stated.defaults, "model_type", found))
     if "model_type" not in stated.raw and "pi05" in stated.raw:
         claimed = "pi05" if stated.get("pi05", bool) else "pi0"

@@ -12,7 +12,7 @@ from vla_policy.checkpoints.folder import checked_names
 from vla_policy.checkpoints.json_file import read_json_object
 from vla_policy.checkpoints.merge_lora import merge_lora
 from vla_policy.checkpoints.stored import CheckpointFormat, StoredCheckpoint
-from vla_policy.models.config import ModelConfig
+from vla_policy.models.config import FAMILIES, ModelConfig
 
 PICKLE_SUFFIXES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 
@@ -58,7 +58,7 @@ def is_other_lerobot_policy(path: Path) -> bool:
     if "config.json" not in _names(path):
         return False
     kind = read_json_object(path / "config.json").get("type", "pi0")
-    return kind not in ("pi0", "pi05", "pi0_fast")
+    return kind not in FAMILIES
 
 
 def detect_format(path: Path) -> CheckpointFormat:

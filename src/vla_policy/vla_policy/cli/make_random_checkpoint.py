@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from vla_core.errors import VlaError
 from vla_core.stats import NormStats, Vector
 from vla_core.transforms import apply
 from vla_policy import robots
 from vla_policy.checkpoints import save_checkpoint
-from vla_policy.models.config import Pi0Config, Pi0FastConfig
+from vla_policy.cli.command import DONE, outcome
+from vla_policy.models.config import FAMILIES, Pi0Config, Pi0FastConfig
 from vla_policy.models.pi0 import Pi0
 from vla_policy.models.pi0_fast import Pi0Fast
 from vla_policy.models.random_init import random_pi0, random_pi0_fast
@@ -92,17 +92,17 @@ def rest_stats(robot: Robot, action_std: float) -> dict[str, NormStats]:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns 0 when done, 1 when it failed. Wrong usage exits with 2."""
     options = _parser().parse_args(argv)
-    try:
-        parameters = _write(options)
-    except (VlaError, OSError) as error:
-        print(f"make_random_checkpoint: {error}", file=sys.stderr)
-        return 1
+    return outcome("make_random_checkpoint", lambda: _make(options))
+
+
+def _make(options: argparse.Namespace) -> int:
+    parameters = _write(options)
     does = "holds still" if options.model == "pi0_fast" else "moves a little"
     print(
         f"wrote {options.output}: {options.model} for {options.robot}, {parameters} parameters,"
         f" RANDOM weights (seed {options.seed}): it {does} and can do no task"
     )
-    return 0
+    return DONE
 
 
 def _write(options: argparse.Namespace) -> int:
@@ -159,9 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make_random_checkpoint", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="new directory to write")
     parser.add_argument("--seed", type=_seed, default=0, help="same seed, same bytes")
-    parser.add_argument(
-        "--model", choices=("pi0", "pi05", "pi0_fast"), default="pi0", help="model family"
-    )
+    parser.add_argument("--model", choices=FAMILIES, default="pi0", help="model family")
     parser.add_argument("--robot", choices=tuple(REST), default="aloha", help="robot adapter")
     parser.add_argument("--size", choices=tuple(SIZES), default="tiny", help="model size")
     parser.add_argument(

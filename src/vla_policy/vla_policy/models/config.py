@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from vla_core.errors import CheckpointError
+
+Family: TypeAlias = Literal["pi0", "pi05", "pi0_fast"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 #: The camera slots of openpi's models, in the order of the prefix.
 IMAGE_KEYS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
 FAST_IMAGE_KEYS = ("base_0_rgb", "base_1_rgb", "wrist_0_rgb")
 
 PALIGEMMA_VOCAB_SIZE = 257152
-PROMPT_TOKENS = {False: 48, True: 200}  # by pi05
+PROMPT_TOKENS: Mapping[Family, int] = MappingProxyType({"pi0": 48, "pi05": 200, "pi0_fast": 250})
 #: Of what one inference holds.
 LARGEST = {"action_horizon": 1000, "max_token_len": 4096, "max_decoding_steps": 4096}
 MOST_CAMERAS = 16
@@ -134,7 +137,7 @@ class Pi0Config:
     pi05: bool = False
     action_dim: int = 32
     action_horizon: int = 50
-    max_token_len: int = 48
+    max_token_len: int = PROMPT_TOKENS["pi0"]
     vocab_size: int = PALIGEMMA_VOCAB_SIZE
     paligemma: GemmaConfig = GEMMA_VARIANTS["gemma_2b"]
     action_expert: GemmaConfig = GEMMA_VARIANTS["gemma_300m"]
@@ -167,13 +170,14 @@ class Pi0Config:
     @classmethod
     def full(cls, *, pi05: bool, action_horizon: int = 50) -> Pi0Config:
         """The released sizes."""
-        return cls(pi05=pi05, action_horizon=action_horizon, max_token_len=PROMPT_TOKENS[pi05])
+        max_token_len = PROMPT_TOKENS["pi05" if pi05 else "pi0"]
+        return cls(pi05=pi05, action_horizon=action_horizon, max_token_len=max_token_len)
 
     @classmethod
     def tiny(cls, *, pi05: bool, vocab_size: int, **sizes: Any) -> Pi0Config:
         """A model that thinks in some tens of milliseconds on a CPU core, for tests and demos."""
         defaults: dict[str, Any] = {
-            "max_token_len": PROMPT_TOKENS[pi05],
+            "max_token_len": PROMPT_TOKENS["pi05" if pi05 else "pi0"],
             "paligemma": _TINY_GEMMA,
             "action_expert": _TINY_GEMMA,
             "siglip": _TINY_SIGLIP,
@@ -205,7 +209,7 @@ class Pi0FastConfig:
 
     action_dim: int = 32
     action_horizon: int = 32
-    max_token_len: int = 250
+    max_token_len: int = PROMPT_TOKENS["pi0_fast"]
     vocab_size: int = PALIGEMMA_VOCAB_SIZE
     paligemma: GemmaConfig = GEMMA_VARIANTS["gemma_2b"]
     siglip: SiglipConfig = SO400M

@@ -26,16 +26,10 @@ from vla_core.contract import Contract
 from vla_core.errors import CheckpointError, PolicyError
 from vla_core.rtc import Committed
 from vla_core.types import FloatArray, Observation
-from vla_policy.policies.lerobot_folder import (
-    ACTION,
-    PROCESSORS,
-    STATE,
-    LerobotFolder,
-    read_folder,
-)
+from vla_policy.checkpoints.lerobot_config import ACTION, EMPTY_CAMERA, IMAGES, STATE
+from vla_policy.policies.lerobot_folder import PROCESSORS, LerobotFolder, read_folder
 
-IMAGES, ONLY_IMAGE = "observation.images.", "observation.image"
-EMPTY_CAMERA = IMAGES + "empty_camera_"  # the policy fills it in by itself
+ONLY_IMAGE = "observation.image"
 # Settings of policies that bring camera images to their own size; the others take only one size.
 RESIZING = ("resize_imgs_with_padding", "resize_shape", "image_resolution", "image_size")
 # Repositories whose code LeRobot may run, so nothing but its own choice is taken for them.
@@ -302,7 +296,7 @@ def _inputs(
     for name, feature in config.input_features.items():
         source, shape = folder.renamed.get(name, name), tuple(feature.shape)
         camera = cameras.get(source)
-        if name.startswith(EMPTY_CAMERA):
+        if name.startswith(IMAGES + EMPTY_CAMERA):  # the policy fills it in by itself
             continue
         if feature.type.value == "VISUAL" and camera is not None:
             if not any_size and shape != (3, camera.height, camera.width):

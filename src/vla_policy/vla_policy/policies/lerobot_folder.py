@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,11 @@ from safetensors import SafetensorError, safe_open
 from vla_core.errors import CheckpointError
 from vla_policy.checkpoints.folder import checked_names
 from vla_policy.checkpoints.json_file import read_json_object
+from vla_policy.checkpoints.lerobot_config import ACTION, MODES
+from vla_policy.checkpoints.lerobot_processors import AFTER, BEFORE, NORMALIZE, UNNORMALIZE
 
 WEIGHTS = "model.safetensors"
-PROCESSORS = ("policy_preprocessor.json", "policy_postprocessor.json")
-STATE, ACTION = "observation.state", "action"
-STATISTICS = {
-    "IDENTITY": (),
-    "MEAN_STD": ("mean", "std"),
-    "MIN_MAX": ("min", "max"),
-    "QUANTILES": ("q01", "q99"),
-    "QUANTILE10": ("q10", "q90"),
-}
+PROCESSORS = (BEFORE, AFTER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +94,7 @@ def _steps(path: Path, file: str, names: set[str]) -> Iterator[Mapping[str, Any]
         if not isinstance(renamed, dict) or not all(isinstance(v, str) for v in renamed.values()):
             raise _bad(path / file, f"rename_map {renamed}", "names by name")
         shapes = _tensors(path / state) if state else {}
-        if name in ("normalizer_processor", "unnormalizer_processor"):
+        if name in (NORMALIZE, UNNORMALIZE):
             inputs = file == PROCESSORS[0]
             _require_statistics(config, shapes, inputs=inputs, where=f"{path / file}, {name}")
         yield step
@@ -113,8 +108,11 @@ def _require_statistics(
         for feature, entry in config["features"].items():
             if (feature == ACTION) == inputs:  # the postprocessor sees actions, and only those
                 continue
-            keys = STATISTICS[config["norm_map"].get(entry["type"], "IDENTITY")]
-            size = entry["shape"][0] if entry["type"] == "VISUAL" else _product(entry["shape"])
+            keys = MODES[config["norm_map"].get(entry["type"], "IDENTITY")].fields
+            shape = entry["shape"]
+            if not all(type(length) is int for length in shape):
+                raise TypeError(f"shape {shape}")  # lists and texts could be multiplied too
+            size = shape[0] if entry["type"] == "VISUAL" else math.prod(shape)
             found = {key: shapes.get(f"{feature}.{key}") for key in keys}
             if any(value != size for value in found.values()):
                 raise CheckpointError(
@@ -128,18 +126,11 @@ def _require_statistics(
         raise _bad(where, repr(error), "features, with type and shape, and norm_map") from error
 
 
-def _product(shape: list[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
-
-
 def _tensors(path: Path) -> dict[str, int]:
     """Number of values of each tensor, from the header, which is checked against the file."""
     try:
         with safe_open(path, framework="np") as file:
-            return {name: _product(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return {name: math.prod(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise _bad(path, error, "a whole safetensors file") from error
 

@@ -133,15 +133,20 @@ def open_for_robot(
         stop_token=tokenizer.stop_token if isinstance(tokenizer, FastTokenizer) else EOS,
         rtc=rtc,
     )
+    _warm_up(policy, robot, continues=rtc.mode is not RtcMode.OFF)
+    return policy
+
+
+def _warm_up(policy: Policy, robot: Robot, *, continues: bool) -> None:
+    """One inference of each kind: the first allocates and tunes, and shows what does not fit."""
     began = time.perf_counter()
     actions = policy.infer(robot.make_observation())
-    if rtc.mode is not RtcMode.OFF:
+    if continues:
         stepped = np.zeros(robot.action_dim, bool)
         previous = Committed(actions=actions, delay_steps=1, stepped=stepped)
         policy.infer(robot.make_observation(), previous=previous)
     policy.reset()
     _log.info("warm-up inference took %.2f s", time.perf_counter() - began)
-    return policy
 
 
 def choose_device(device: str, precision: str) -> tuple[str, torch.dtype]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from vla_policy.models.config import Family
 from vla_policy.recipes.recipe import (
     PI0_BASE,
     PI0_FAST_BASE,
     PI05_BASE,
     RELEASED,
-    Family,
     Recipe,
 )
 

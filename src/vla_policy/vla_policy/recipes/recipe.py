@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from vla_policy import robots
-from vla_policy.models.config import ModelConfig, Pi0Config, Pi0FastConfig
+from vla_policy.models.config import (
+    PROMPT_TOKENS,
+    Family,
+    ModelConfig,
+    Pi0Config,
+    Pi0FastConfig,
+)
 
 RELEASED = "gs://openpi-assets/checkpoints/"
 PI0_BASE = RELEASED + "pi0_base"
 PI05_BASE = RELEASED + "pi05_base"
 PI0_FAST_BASE = RELEASED + "pi0_fast_base"
-Family: TypeAlias = Literal["pi0", "pi05", "pi0_fast"]
-_PROMPT_TOKENS = {"pi0": 48, "pi05": 200, "pi0_fast": 250}
-
 FAST_TOKENIZER = "hf://physical-intelligence/fast"
 
 
@@ -59,7 +61,7 @@ class Recipe:
     def config(self) -> ModelConfig:
         """Sizes of the model; adapters of low rank are not part of them."""
         slots = robots.get(self.robot).slots(fast=self.model == "pi0_fast")
-        max_token_len = self.max_token_len or _PROMPT_TOKENS[self.model]
+        max_token_len = self.max_token_len or PROMPT_TOKENS[self.model]
         if self.model == "pi0_fast":
             return Pi0FastConfig(
                 action_dim=self.action_dim,
