@@ -106,7 +106,9 @@ def test_a_jax_checkpoint_that_states_no_horizon_needs_its_recipe(tmp_path: Path
         ("pi0_libero_low_mem_finetune", "", "no released checkpoint.*recipe:=pi0_libero"),
         ("somewhere", "", "no checkpoint directory.*somewhere"),
         ("somewhere", "pi0_alhoa", "unknown named policy.*pi0_alhoa"),
+        ("", "", "no checkpoint is named"),
         ("replay:nowhere#x", "", "no episode to replay"),
+        ("replay:nowhere#" + "9" * 5000, "", "no episode to replay"),
     ],
 )
 def test_what_is_not_there_is_one_message(checkpoint: str, recipe: str, message: str) -> None:

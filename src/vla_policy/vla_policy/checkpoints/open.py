@@ -46,6 +46,13 @@ def read_checkpoint(
 
 def local_path(path: Path | str) -> Path:
     """A local directory as it is; what an address names is fetched first."""
+    if not str(path).strip():  # a Path would make the working directory of it
+        raise CheckpointError(
+            "no checkpoint is named",
+            where="checkpoint",
+            found="nothing",
+            allowed="a directory, an address, a recipe's name, replay:..., or hold:",
+        )
     if ":/" in str(path):  # a Path has joined the two slashes
         from vla_policy.checkpoints import hub  # slow, and not for local ones
 

@@ -175,12 +175,12 @@ def _skipped(checkpoint: str) -> Finding | None:
     if "://" in checkpoint:
         found = "remote: its statistics are not compared with this robot"
     else:
-        from vla_policy.checkpoints.open import is_other_lerobot_policy
+        from vla_policy.checkpoints.open import is_other_lerobot_policy, local_path
         from vla_policy.recipes import RECIPES
 
         if checkpoint in RECIPES and not Path(checkpoint).exists():
             found = "a released checkpoint, not here yet: its statistics are not compared"
-        elif is_other_lerobot_policy(Path(checkpoint).expanduser()):
+        elif is_other_lerobot_policy(local_path(checkpoint)):
             found = "a policy that lerobot itself normalises: its statistics are not compared"
     if not found:
         return None

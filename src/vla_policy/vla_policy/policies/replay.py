@@ -5,6 +5,7 @@ Shape letters: T recorded frames, H horizon, A action dimension.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ class ReplayPolicy:
             PolicyError: Its actions are not those of the contract.
         """
         dataset, _, episode = checkpoint.removeprefix(REPLAY).rpartition("#")
-        if not dataset or not (episode.isascii() and episode.isdigit()):
+        if not dataset or not re.fullmatch("[0-9]{1,9}", episode):
             raise PolicyError(
                 "no episode to replay",
                 where="checkpoint",
