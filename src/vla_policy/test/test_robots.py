@@ -184,6 +184,7 @@ def test_grippers_of_other_alohas_pass_in_contract_units(name: str) -> None:
 def test_aloha_hold_commands_the_gripper_angle_of_the_measured_finger() -> None:
     hold = robots.get("aloha").hold
     closed, still = hold(np.full(14, 0.01844)), hold(np.full(14, 0.058))
+    np.testing.assert_array_equal(hold(np.full(14, -0.001))[[6, 13]], closed[[6, 13]])
     np.testing.assert_allclose(closed[[6, 13]], -0.6213, atol=1e-3)
     np.testing.assert_allclose(still[[6, 13]], 1.4910)
     assert still[0] == 0.058

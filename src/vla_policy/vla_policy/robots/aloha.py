@@ -138,7 +138,9 @@ class ToContract:
 
 def _hold(state: Array) -> Array:
     action = np.array(state)
-    action[GRIPPERS] = np.clip(_horn_angle(action[GRIPPERS]), *COMMAND_RAD)
+    # A finger measured below 0 m would have the angle of an open one.
+    fingers = np.clip(action[GRIPPERS], *FINGER_M)
+    action[GRIPPERS] = np.clip(_horn_angle(fingers), *COMMAND_RAD)
     return action
 
 
