@@ -12,7 +12,7 @@ Shape letters: B batch (1), H action horizon, A action dimension, M the two ways
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,7 +121,7 @@ class ScriptedPolicy:
         offset, scale = self._space(state)
         actions = found[0].numpy() * scale + offset
         actions[:, -1] = np.round(np.clip(actions[:, -1], 0.0, 1.0))
-        return cast(FloatArray, actions)
+        return np.asarray(actions)
 
     def _continued(
         self, seen: Any, noise_BHA: Tensor, mapped: FloatArray, previous: Committed
@@ -160,4 +160,4 @@ class ScriptedPolicy:
 
     def _normalised(self, previous: Committed, state: FloatArray) -> FloatArray:
         offset, scale = self._space(state)
-        return cast(FloatArray, (with_probes(previous) - offset) / scale)
+        return (with_probes(previous) - offset) / scale
