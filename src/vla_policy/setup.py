@@ -23,6 +23,7 @@ setup(
         "console_scripts": [
             "executor_node = vla_policy.nodes.executor_node:main",
             "policy_node = vla_policy.nodes.policy_node:main",
+            "lifecycle_manager = vla_policy.nodes.lifecycle_manager:main",
             "preflight = vla_policy.cli.preflight:main",
             "convert_checkpoint = vla_policy.cli.convert_checkpoint:main",
             "infer = vla_policy.cli.infer:main",

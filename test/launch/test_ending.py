@@ -50,7 +50,7 @@ def test_P6_the_death_of_the_policy_is_told_with_what_to_do(
 ) -> None:
     os.kill(launch.child(POLICY), signal.SIGKILL)
     system.wait_output(launch, "The policy is gone.")
-    assert "~/resume" in launch.output
+    assert "Restart 1 of 2 follows; then call ~/resume" in launch.output
     system.wait_state("LATCHED")
     assert launch.is_running()
 

@@ -17,10 +17,11 @@ from vla_policy.nodes.lifecycle import run
 SPEED = 0.3  # rad/s of the first joint
 FAR = 0.5  # rad, where it turns
 SLOW_S = 1.5  # longer than a chunk
+LOADS_S = 300.0  # the checkpoint "slow", as a large one may
 
 
 class FaultyPolicy:
-    """Sways the first joint; prompts raise, memory, hang, slow, nan and short are faults."""
+    """Sways the first joint; other prompts are faults: see ``infer``."""
 
     def __init__(self, contract: Contract) -> None:
         self.action_names = contract.action_names
@@ -44,6 +45,8 @@ class FaultyPolicy:
                 np.empty(1 << 60)
             case "hang":
                 threading.Event().wait()
+            case "freeze":
+                sum(range(1 << 60))  # in C, with Python's lock
             case "slow":
                 time.sleep(SLOW_S)
             case "nan":
@@ -62,7 +65,9 @@ class FaultyPolicy:
         return actions
 
 
-def _open(_checkpoint: str, contract: Contract, **_options: object) -> FaultyPolicy:
+def _open(checkpoint: str, contract: Contract, **_options: object) -> FaultyPolicy:
+    if checkpoint == "slow":
+        time.sleep(LOADS_S)
     return FaultyPolicy(contract)
 
 

@@ -25,9 +25,10 @@ from vla_core.parameters import Parameter
 PACKAGE = "vla_bringup"
 ARGUMENTS = (
     *("checkpoint", "recipe", "contract", "policy", "prompt", "asset_id"),
-    *("device", "dry_run", "namespace", "sim", "preflight"),
+    *("device", "dry_run", "namespace", "sim", "preflight", "supervision", "policy_restarts"),
 )
 PREFLIGHT_S, FIRST_MESSAGES_S = 2, 30  # measured; longest wait for the robot to come up
+RESTART_DELAY_S = 2.0  # longer than it takes to see that the one before is gone
 POLICY = ("checkpoint", "recipe", "prompt", "asset_id", "device")  # parameters of policy_node
 SIMULATION = tuple(p for p in ALOHA_SIM if p.name != "contract")
 
@@ -93,6 +94,17 @@ def generate(*, contract: str, prompt: str = "") -> LaunchDescription:
                 default_value="true",
                 description="Let nothing move before the live topics have passed a check.",
             ),
+            DeclareLaunchArgument(
+                "supervision",
+                default_value="true",
+                description="Let the lifecycle manager bring the nodes up and watch them; false:"
+                " they start themselves.",
+            ),
+            DeclareLaunchArgument(
+                "policy_restarts",
+                default_value="2",
+                description="How often a policy that has died is started again, with supervision.",
+            ),
             *(
                 DeclareLaunchArgument(
                     p.name, default_value=str(p.default), description=_describe(p)
@@ -106,41 +118,96 @@ def generate(*, contract: str, prompt: str = "") -> LaunchDescription:
 
 
 def _nodes(share: Path) -> list[LaunchDescriptionEntity]:
-    namespace = LaunchConfiguration("namespace")
-    contract = {"contract": _text("contract")}
     policy_file = ParameterFile(
         [str(share / "config" / "policies") + "/", LaunchConfiguration("policy"), ".yaml"]
-    )
-    policy = Node(
-        package="vla_policy",
-        executable="policy_node",
-        namespace=namespace,
-        parameters=[
-            policy_file,
-            contract,
-            {name: _text(name) for name in POLICY},
-            {"autostart": True},
-        ],
-        output="screen",
-        on_exit=_policy_ended,
-    )
-    executor = Node(
-        package="vla_policy",
-        executable="executor_node",
-        namespace=namespace,
-        parameters=[
-            policy_file,
-            contract,
-            {"dry_run": ParameterValue(LaunchConfiguration("dry_run"), value_type=bool)},
-            {"autostart": True},
-        ],
-        output="screen",
-        on_exit=_required_ended,
     )
     simulated = OpaqueFunction(
         function=_simulated, condition=IfCondition(LaunchConfiguration("sim"))
     )
-    return [simulated, policy, OpaqueFunction(function=_checked, args=[executor])]
+    return [
+        simulated,
+        OpaqueFunction(function=_policy, args=[policy_file]),
+        OpaqueFunction(function=_executor, args=[policy_file]),
+        Node(
+            package="vla_policy",
+            executable="lifecycle_manager",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[
+                {
+                    "policy_restarts": ParameterValue(
+                        LaunchConfiguration("policy_restarts"), value_type=int
+                    )
+                }
+            ],
+            output="screen",
+            on_exit=_required_ended,
+            condition=IfCondition(LaunchConfiguration("supervision")),
+        ),
+    ]
+
+
+def _policy(context: LaunchContext, policy_file: ParameterFile) -> list[LaunchDescriptionEntity]:
+    """The policy, started again when it has died if somebody is there to bring it up."""
+    restarts = _restarts(context)
+    ended = 0
+
+    def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        nonlocal ended
+        ended += 1
+        return _policy_ended(event, context, restart=ended, restarts=restarts)
+
+    return [
+        Node(
+            package="vla_policy",
+            executable="policy_node",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[
+                policy_file,
+                {name: _text(name) for name in ("contract", *POLICY)},
+                {"autostart": not _is_supervised(context)},
+            ],
+            output="screen",
+            respawn=restarts > 0,
+            respawn_delay=RESTART_DELAY_S,
+            respawn_max_retries=restarts,
+            on_exit=on_exit,
+        )
+    ]
+
+
+def _executor(context: LaunchContext, policy_file: ParameterFile) -> list[LaunchDescriptionEntity]:
+    executor = Node(
+        package="vla_policy",
+        executable="executor_node",
+        namespace=LaunchConfiguration("namespace"),
+        parameters=[
+            policy_file,
+            {"contract": _text("contract")},
+            {"dry_run": ParameterValue(LaunchConfiguration("dry_run"), value_type=bool)},
+            {"autostart": not _is_supervised(context)},
+        ],
+        output="screen",
+        on_exit=_required_ended,
+    )
+    return _checked(context, executor)
+
+
+def _is_supervised(context: LaunchContext) -> bool:
+    return bool(IfCondition(LaunchConfiguration("supervision")).evaluate(context))
+
+
+def _restarts(context: LaunchContext) -> int:
+    """How often launch starts the policy again.
+
+    Raises:
+        ParameterError: not a number, which ends the launch.
+    """
+    text = context.launch_configurations["policy_restarts"]
+    if not text.isdecimal():
+        raise ParameterError(
+            "not a number", where="policy_restarts", found=text, allowed="0, 1, 2, ..."
+        )
+    return int(text) if _is_supervised(context) else 0
 
 
 def _checked(context: LaunchContext, executor: Node) -> list[LaunchDescriptionEntity]:
@@ -248,16 +315,26 @@ def _required_ended(event: ProcessExited, context: LaunchContext) -> list[Launch
     return [Shutdown(reason=reason)]
 
 
-def _policy_ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+def _policy_ended(
+    event: ProcessExited, context: LaunchContext, *, restart: int, restarts: int
+) -> list[LaunchDescriptionEntity]:
     """A policy that never came up ends the launch; one that died leaves the executor to hold."""
     if event.returncode in (1, 2) or context.is_shutdown:
         return _required_ended(event, context)
+    if restart <= restarts:
+        return [
+            LogInfo(
+                msg="The policy is gone. The executor brings the robot to rest and latches."
+                f" Restart {restart} of {restarts} follows; then call ~/resume of the executor."
+            )
+        ]
     given = context.launch_configurations
     names = ("contract", *POLICY)
     parameters = " ".join(f"-p {name}:={shlex.quote(json.dumps(given[name]))}" for name in names)
     return [
         LogInfo(
-            msg="The policy is gone. The executor brings the robot to rest and latches. To go on:"
+            msg=f"The policy is gone, after {restarts} restarts. The executor brings the robot to"
+            " rest and latches. To go on:"
             f" ros2 run vla_policy policy_node --ros-args -p autostart:=true {parameters}"
             " ; then call ~/resume of the executor."
         )

@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from vla_core.errors import VlaError
 from vla_core.parameters import Parameter
+from vla_policy.nodes.heartbeat import Heartbeat
 from vla_policy.nodes.stop_signals import StopSignals
 
 AUTOSTART = Parameter(
@@ -46,6 +47,11 @@ class Supervised(LifecycleNode):
         super().__init__(name)
         self.entities: list[Callable[[], object]] = []
         """What undoes ``configure``, called in reverse order by ``cleanup``."""
+        self.heartbeat = Heartbeat(self, self.label)
+
+    def label(self) -> str:
+        """The label of its lifecycle state."""
+        return str(self._state_machine.current_state[1])  # rclpy has no public name for it
 
     @abstractmethod
     def configure(self) -> None:
@@ -76,7 +82,8 @@ class Supervised(LifecycleNode):
         self.cleanup()
 
     def on_configure(self, _state: LifecycleState) -> TransitionCallbackReturn:
-        result = _guarded(self, "configure", self.configure)
+        with StopSignals.at_once():  # loading a model can take long
+            result = _guarded(self, "configure", self.configure)
         if result is not TransitionCallbackReturn.SUCCESS:
             self.cleanup()
         return result
@@ -94,8 +101,9 @@ class Supervised(LifecycleNode):
         return _guarded(self, "shutdown", self._shut_down)
 
 
-def _guarded(node: LifecycleNode, step: str, work: Callable[[], None]) -> TransitionCallbackReturn:
+def _guarded(node: Supervised, step: str, work: Callable[[], None]) -> TransitionCallbackReturn:
     """Run a transition's work; an error is logged and fails the transition."""
+    node.heartbeat.beat(before_long_work=True)
     try:
         work()
     except VlaError as error:
@@ -124,8 +132,9 @@ def run(make_node: Callable[[], Supervised], args: list[str] | None) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        # Until the node works, a signal ends it at once: loading a model can take long.
-        if node.get_parameter(AUTOSTART.name).value and not _bring_up(node):
+        if not node.get_parameter(AUTOSTART.name).value:
+            node.heartbeat.end_when_hanging()
+        elif not _bring_up(node):
             return 1
         stop = StopSignals()
         while not stop.requested:
@@ -140,6 +149,7 @@ def run(make_node: Callable[[], Supervised], args: list[str] | None) -> int:
         StopSignals.ignore()
         with suppress(RuntimeError):  # of rclpy, when the node has been shut down already
             node.trigger_shutdown()
+        node.heartbeat.destroy(FAREWELL)
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()

@@ -144,3 +144,13 @@ EXECUTOR_NODE = (
     ),
     AUTOSTART,
 )
+
+LIFECYCLE_MANAGER = (
+    Parameter(
+        name="policy_restarts",
+        default=2,
+        low=0,
+        high=100,
+        description="How often a policy that has died is brought up again; after that, by hand.",
+    ),
+)

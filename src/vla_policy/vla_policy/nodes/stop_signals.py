@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -18,6 +20,17 @@ class StopSignals:
 
     def _request(self, _signal: int, _frame: FrameType | None) -> None:
         self.requested = True
+
+    @staticmethod
+    @contextmanager
+    def at_once() -> Iterator[None]:
+        """Until the end of the block they raise KeyboardInterrupt: nothing waits for an order."""
+        before = {number: signal.signal(number, signal.default_int_handler) for number in STOPPING}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     @staticmethod
     def ignore() -> None:

@@ -1,0 +1,81 @@
+"""What a lifecycle node tells of itself five times a second, and how others hear that it stops."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+from rclpy.duration import Duration
+from rclpy.event_handler import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import LivelinessPolicy, QoSProfile
+from std_msgs.msg import String
+
+PERIOD_S = 0.2
+# The process itself is watched by the middleware, whose threads need no lock of Python: a node
+# that loads a model, or computes, is not taken for dead. docs/supervision.md has the figures.
+LEASE = Duration(seconds=0.6)
+QOS = QoSProfile(depth=1, liveliness=LivelinessPolicy.AUTOMATIC, liveliness_lease_duration=LEASE)
+# A node that hangs for so long is ended by the kernel, so that it can be started again; longer
+# than native code was seen to keep Python's lock (3 s).
+HANGS_S = 10.0
+
+
+class Heartbeat:
+    """Publishes a node's lifecycle state on ``~/heartbeat`` from the thread that does its work.
+
+    Args:
+        state: Says the label of the state.
+    """
+
+    def __init__(self, node: Node, state: Callable[[], str]) -> None:
+        self._node, self._state = node, state
+        self._publisher = node.create_publisher(String, "~/heartbeat", QOS)
+        self._timer = node.create_timer(PERIOD_S, self.beat)
+        self._ends_when_hanging = False
+
+    def end_when_hanging(self) -> None:
+        """Let this process be ended by SIGALRM when no beat has come for ``HANGS_S``."""
+        self._ends_when_hanging = True
+
+    def beat(self, *, before_long_work: bool = False) -> None:
+        """Tell the state now."""
+        self._publisher.publish(String(data=self._state()))
+        if self._ends_when_hanging:
+            signal.setitimer(signal.ITIMER_REAL, 0.0 if before_long_work else HANGS_S)
+
+    def destroy(self, timeout: Duration) -> None:
+        """Tell the last state and wait until it has arrived."""
+        self._node.destroy_timer(self._timer)
+        self.beat(before_long_work=True)
+        self._publisher.wait_for_all_acked(timeout)
+        self._node.destroy_publisher(self._publisher)
+
+
+def listen(
+    node: Node,
+    name: str,
+    on_beat: Callable[[str, str], None],
+    on_presence: Callable[[str, bool], None],
+) -> None:
+    """Hear a node's heartbeat.
+
+    Args:
+        name: Of the node, in the listener's namespace.
+        on_beat: Called with the name and the node's state.
+        on_presence: Called with the name and whether its process is there.
+    """
+
+    def changed(info: QoSLivelinessChangedInfo) -> None:
+        on_presence(name, info.alive_count > 0)
+
+    def receive(message: String) -> None:
+        on_beat(name, message.data)
+
+    node.create_subscription(
+        String,
+        f"{name}/heartbeat",
+        receive,
+        QOS,
+        event_callbacks=SubscriptionEventCallbacks(liveliness=changed),
+    )
