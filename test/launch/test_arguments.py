@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.srv import GetParameters
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from vla_system_tests.system import EXECUTOR, POLICY, SMALL_ROBOT, System
 
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HOLD = {"checkpoint": "hold:", "contract": SMALL_ROBOT, "sim": "true"}
 
 
@@ -78,10 +83,26 @@ def test_dry_run_commands_nothing(system: System) -> None:
 def test_a_namespace_holds_all_nodes(system: System) -> None:
     """The contract's topics are absolute, so that only the nodes' own topics move."""
     system.launch("ur5.launch.py", **HOLD, namespace="left", prompt="wave")
-    names = {"fake_robot", EXECUTOR, POLICY}
+    names = {"fake_robot", EXECUTOR, POLICY, "lifecycle_manager"}
 
     def all_there() -> bool:
         found = set(system.node.get_node_names_and_namespaces())
         return {(name, "/left") for name in names} <= found
 
-    system.wait(all_there, "three nodes in /left")
+    system.wait(all_there, "four nodes in /left")
+    status = system.watch("/left/executor_node/status", DiagnosticStatus, LATCHED)
+    system.wait(lambda: any(s.message == "RUNNING" for s in status.messages), "RUNNING")
+
+
+def test_without_supervision_the_nodes_start_themselves(system: System) -> None:
+    launch = system.launch("ur5.launch.py", **HOLD, prompt="wave", supervision="false")
+    system.wait_state("RUNNING")
+    assert "lifecycle_manager" not in launch.output
+    os.kill(launch.child(POLICY), signal.SIGKILL)
+    system.wait_output(launch, "The policy is gone, after 0 restarts.")
+
+
+def test_a_number_of_restarts_that_is_none_ends_the_launch(system: System) -> None:
+    launch = system.launch("ur5.launch.py", **HOLD, policy_restarts="two")
+    assert launch.wait() != 0
+    assert "policy_restarts" in launch.output
