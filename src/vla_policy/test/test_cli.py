@@ -124,6 +124,25 @@ def test_infer_refuses_an_example_of_another_robot(
     assert_one_message(capsys, "statistics do not fit robot aloha.*found: 7.*14")
 
 
+def test_infer_times_a_model_that_lacks_what_a_robot_needs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--checkpoint", str(golden.GOLDEN / "pi05"), "--example", "libero"]
+    assert infer.main([*arguments, "--repeat", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "random inputs in the model's own space" in shown
+    assert "pi05 gives float32 (1, 50, 32)" in shown
+
+
+def test_infer_runs_on_a_contract(
+    random_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract = golden.GOLDEN.parents[1] / "config/robots/ur5e.yaml"
+    arguments = ["--checkpoint", str(random_checkpoint), "--contract", str(contract)]
+    assert infer.main([*arguments, "--repeat", "1"]) == 0
+    assert "chunk (50, 7) of shoulder_pan_joint" in capsys.readouterr().out
+
+
 def test_inspect_says_what_a_checkpoint_is(
     random_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from vla_policy import robots
 from vla_policy.cli import make_random_checkpoint
 from vla_policy.policies import Policy
 from vla_policy.policies.open import open_policy
-from vla_policy.policies.source import Source, read_source, robot_for
+from vla_policy.policies.source import Source, assumed_instead_of, read_source, robot_for
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "vla_bringup/config/robots"
 TOKENIZER = golden.GOLDEN / "transforms/tokenizer/tokenizer.model"
@@ -30,6 +31,15 @@ def contract(name: str) -> Contract:
 def random_checkpoint(directory: Path, *arguments: str) -> str:
     assert make_random_checkpoint.main(["--output", str(directory), *arguments]) == 0
     return str(directory)
+
+
+def without_adapter(path: str) -> str:
+    """As openpi writes it: nothing says what the numbers mean."""
+    config = Path(path) / "config.json"
+    raw = json.loads(config.read_text())
+    del raw["robot"]
+    config.write_text(json.dumps(raw, indent=2))
+    return path
 
 
 def infer(policy: Policy, robot: Contract, prompt: str = "do it") -> np.ndarray:
@@ -71,7 +81,7 @@ def test_a_checkpoint_of_a_shipped_robot_runs_on_its_contract(
 def test_a_recipe_chooses_the_adapter_and_the_task(tmp_path: Path) -> None:
     """pi0_aloha_sim wants absolute actions where the contract's adapter makes differences."""
     robot = contract("aloha")
-    path = random_checkpoint(tmp_path / "checkpoint", "--robot", "aloha")
+    path = without_adapter(random_checkpoint(tmp_path / "checkpoint", "--robot", "aloha"))
     recipe = open_policy(path, robot, recipe="pi0_aloha_sim", asset_id="trossen", num_steps=2)
     plain = open_policy(path, robot, num_steps=2)
     prompted = infer(recipe, robot, prompt="Transfer cube")
@@ -82,10 +92,32 @@ def test_a_recipe_chooses_the_adapter_and_the_task(tmp_path: Path) -> None:
         infer(plain, robot, prompt="")
 
 
-def test_the_statistics_that_a_recipe_names_are_the_only_ones_it_takes(tmp_path: Path) -> None:
-    path = random_checkpoint(tmp_path / "checkpoint", "--robot", "aloha")
+def test_of_several_statistics_the_recipes_are_taken_and_a_single_one_wins(tmp_path: Path) -> None:
+    robot = contract("aloha")
+    path = without_adapter(random_checkpoint(tmp_path / "checkpoint", "--robot", "aloha"))
+    alone = open_policy(path, robot, recipe="pi0_aloha_sim", num_steps=2)  # asset trossen
+    assert alone.horizon == 50
+    shutil.copytree(tmp_path / "checkpoint/assets/trossen", tmp_path / "checkpoint/assets/arx")
     with pytest.raises(CheckpointError, match="aloha_sim_transfer_cube_human"):
+        open_policy(path, robot, recipe="pi0_aloha_sim")
+    assert open_policy(path, robot, recipe="pi0_aloha", num_steps=2).horizon == 50
+
+
+def test_a_recipe_for_another_adapter_than_the_checkpoint_states_is_refused(
+    tmp_path: Path,
+) -> None:
+    path = random_checkpoint(tmp_path / "checkpoint", "--robot", "aloha")
+    with pytest.raises(CheckpointError, match=r"another robot adapter.*aloha_absolute.*aloha;"):
         open_policy(path, contract("aloha"), recipe="pi0_aloha_sim")
+
+
+def test_the_adapter_that_a_checkpoint_states_goes_before_the_contracts(tmp_path: Path) -> None:
+    path = random_checkpoint(tmp_path / "checkpoint", "--robot", "droid_velocity")
+    robot = contract("franka")
+    assert robot_for(read_source(path), robot).name == "droid_velocity"
+    assumed = read_source(without_adapter(path))
+    assert robot_for(assumed, robot).name == "droid"
+    assert assumed_instead_of(assumed, robots.get("droid")) == ("droid_velocity",)
 
 
 def test_a_jax_checkpoint_that_states_no_horizon_needs_its_recipe(tmp_path: Path) -> None:
@@ -117,7 +149,7 @@ def test_what_is_not_there_is_one_message(checkpoint: str, recipe: str, message:
 
 
 def test_droid_velocities_run_at_fifteen_hertz_alone(tmp_path: Path) -> None:
-    path = random_checkpoint(tmp_path / "checkpoint", "--robot", "droid")
+    path = without_adapter(random_checkpoint(tmp_path / "checkpoint", "--robot", "droid"))
     config = tmp_path / "checkpoint/config.json"
     config.write_text(config.read_text().replace('"action_horizon": 50', '"action_horizon": 10'))
     assert open_policy(path, contract("franka"), recipe="pi0_droid", num_steps=2).horizon == 10
@@ -136,7 +168,7 @@ def lerobot_source(path: str, robot: Contract, **processing: object) -> Source:
         source,
         stored=replace(
             stored,
-            config=replace(stored.config, image_keys=(*names, "empty_camera_0")),
+            config=replace(stored.config, image_keys=names),
             processing=replace(stored.processing, robot="plain", **processing),
         ),
     )

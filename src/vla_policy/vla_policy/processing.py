@@ -48,6 +48,8 @@ class Processing:
         cameras: Contract's camera to the model's slot, where they are not the adapter's.
         state_names: Dimensions of the state in order, where the checkpoint names them.
         action_names: Dimensions of the action, likewise.
+        state_dims: Size of the state trained on, where the framework pads it; 0: not stated.
+        action_dims: Size of the action, likewise.
     """
 
     formula: Formula
@@ -61,6 +63,8 @@ class Processing:
     cameras: Mapping[str, str] = field(default_factory=dict)
     state_names: tuple[str, ...] = ()
     action_names: tuple[str, ...] = ()
+    state_dims: int = 0
+    action_dims: int = 0
 
     @classmethod
     def openpi(cls, config: ModelConfig) -> Processing:
@@ -122,6 +126,8 @@ class Processing:
             cameras=read.texts("cameras"),
             state_names=read.list_of("state_names", str) or (),
             action_names=read.list_of("action_names", str) or (),
+            state_dims=read.count("state_dims"),
+            action_dims=read.count("action_dims"),
         )
 
 

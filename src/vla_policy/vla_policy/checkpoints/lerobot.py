@@ -143,6 +143,9 @@ def _processing(policy: PolicyConfig, processors: Processors, *, old: bool) -> P
         robot=PLAIN,
         cameras=processors.renamed,
         action_names=processors.action_names,
+        # A feature as wide as the model is that of a base model, which knows no robot.
+        state_dims=policy.state_dims if policy.state_dims < policy.max_state_dim else 0,
+        action_dims=policy.action_dims if policy.action_dims < policy.max_action_dim else 0,
     )
 
 

@@ -90,6 +90,10 @@ class PolicyConfig:
         return int(value(self.raw, "max_state_dim", int, self.where, default=32))
 
     @property
+    def max_action_dim(self) -> int:
+        return int(value(self.raw, "max_action_dim", int, self.where, default=32))
+
+    @property
     def tokens(self) -> int:
         """Longest prompt."""
         key = "tokenizer_max_length"
@@ -99,11 +103,10 @@ class PolicyConfig:
         """In the words of `vla_policy.checkpoints.model_config`."""
         raw, where, fast = self.raw, self.where, self.kind == "pi0_fast"
         horizon = "n_action_steps" if fast else "chunk_size"
-        width = value(raw, "max_action_dim", int, where, default=32)
         slots = tuple(slot(camera) for camera in self.cameras)
         sizes = {
             "model_type": self.kind,
-            "action_dim": self.action_dims if fast else width,
+            "action_dim": self.action_dims if fast else self.max_action_dim,
             "action_horizon": value(raw, horizon, int, where, default=50),
             "max_token_len": max_token_len,
             "image_keys": list(slots or (FAST_IMAGE_KEYS if fast else IMAGE_KEYS)),

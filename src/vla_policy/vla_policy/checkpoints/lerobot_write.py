@@ -157,9 +157,11 @@ def _dims(stored: StoredCheckpoint) -> tuple[int, int]:
     named = len(stored.processing.relative_actions or stored.processing.action_names)
     width = stored.config.action_dim
     state = stats["state"].mean.size if "state" in stats else width
+    state = stored.processing.state_dims or state
     if isinstance(stored.config, Pi0FastConfig):
         return state, width
-    return state, stats["actions"].mean.size if "actions" in stats else named or width
+    action = stats["actions"].mean.size if "actions" in stats else named or width
+    return state, stored.processing.action_dims or action
 
 
 def _modes(processing: Processing) -> dict[str, str]:

@@ -38,7 +38,11 @@ from vla_policy.checkpoints.openpi_jax_names import (
     parameter_shapes_of,
     shown,
 )
-from vla_policy.checkpoints.openpi_pytorch import described, stated_processing
+from vla_policy.checkpoints.openpi_pytorch import (
+    described,
+    stated_contract,
+    stated_processing,
+)
 from vla_policy.checkpoints.safetensors_file import require_shapes
 from vla_policy.checkpoints.stored import CheckpointFormat, Shapes, StoredCheckpoint
 from vla_policy.checkpoints.tokenizer_files import find_tokenizers, write_tokenizers
@@ -88,6 +92,7 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
         dtypes=dtypes,
         stream=lambda: _stream(database, keys),
         norm_stats=read_assets(path),
+        contract=stated_contract(stated),
         lora=lora,
         missing=tuple(UNSTATED.format(name) for name in assumed),
         **find_tokenizers(path),

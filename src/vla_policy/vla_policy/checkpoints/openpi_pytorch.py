@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,18 @@ def read(path: Path, defaults: ModelConfig | None = None) -> StoredCheckpoint:
         dtypes={name: file.dtypes[stored] for name, stored in names.items()},
         stream=lambda: stream(file, names),
         norm_stats=read_assets(path),
+        contract=stated_contract(stated),
+        notes=assumptions(stated, config),
         **find_tokenizers(path),
     )
+
+
+def assumptions(stated: Stated, config: ModelConfig) -> tuple[str, ...]:
+    """What openpi's files leave open, and a recipe would say."""
+    prompt_open = "discrete_state_input" not in stated.raw and stated.defaults is None
+    if config.model_type == "pi05" and prompt_open and "processing" not in stated.raw:
+        return ("assumed: the prompt holds the state (all of openpi's pi0.5 but pi05_libero)",)
+    return ()
 
 
 def write(directory: Path, stored: StoredCheckpoint) -> None:
@@ -120,18 +131,28 @@ def file_tensors(
 def described(stored: StoredCheckpoint) -> dict[str, Any]:
     """The ``config.json`` of a checkpoint in openpi's layouts."""
     raw = config_json(stored.config, _precision(stored.dtypes))
-    if stored.processing != Processing.openpi(stored.config):
-        raw["processing"] = stored.processing.to_json()
+    processing = stored.processing
+    if processing == replace(Processing.openpi(stored.config), robot=processing.robot):
+        raw |= {"robot": processing.robot} if processing.robot else {}
+    else:
+        raw["processing"] = processing.to_json()
+    if stored.contract is not None:
+        raw["contract"] = stored.contract
     for fact in stored.missing:  # what was only assumed is not written down as if it were known
         raw.pop(fact.partition(":")[0], None)
     return raw
 
 
 def stated_processing(stated: Stated, config: ModelConfig) -> Processing:
-    """openpi's, or that of the framework which the checkpoint was converted from."""
+    """openpi's, with the adapter if one is stated, or that of the framework converted from."""
     if "processing" not in stated.raw:
-        return Processing.openpi(config)
+        return replace(Processing.openpi(config), robot=stated.get("robot", str, default=""))
     return Processing.from_json(stated.raw["processing"], f"{stated.where}, processing")
+
+
+def stated_contract(stated: Stated) -> str | None:
+    """Content hash of the contract that it was trained with, None where not stated."""
+    return stated.get("contract", str) if "contract" in stated.raw else None
 
 
 def _precision(dtypes: Mapping[str, torch.dtype]) -> torch.dtype:

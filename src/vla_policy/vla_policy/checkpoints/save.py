@@ -37,6 +37,8 @@ def save_checkpoint(
     norm_stats: AllStats,
     tokenizer: Path | None = None,
     fast_tokenizer: Path | None = None,
+    robot: str = "",
+    contract: str | None = None,
 ) -> None:
     """Writes a model in openpi's PyTorch layout.
 
@@ -46,19 +48,22 @@ def save_checkpoint(
         norm_stats: By asset id, then by quantity.
         tokenizer: A SentencePiece model to copy beside the weights.
         fast_tokenizer: Directory of a FAST tokenizer to copy likewise.
+        robot: Adapter whose numbers the model knows; empty: not stated.
+        contract: Content hash of the contract that it was trained with.
     """
     state = model.state_dict()
     stored = StoredCheckpoint(
         format=CheckpointFormat.OPENPI_PYTORCH,
         path=directory,
         config=model.config,
-        processing=Processing.openpi(model.config),
+        processing=replace(Processing.openpi(model.config), robot=robot),
         shapes={name: tuple(tensor.shape) for name, tensor in state.items()},
         dtypes={name: tensor.dtype for name, tensor in state.items()},
         stream=lambda: iter(state.items()),
         norm_stats=norm_stats,
         tokenizer=tokenizer,
         fast_tokenizer=fast_tokenizer,
+        contract=contract,
     )
     with new_directory(directory) as partial:
         openpi_pytorch.write(partial, stored)

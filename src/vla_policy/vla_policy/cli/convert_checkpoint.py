@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    source = read_source(options.source, options.recipe).stored
+    source = read_source(options.source, options.recipe, keep_lora=options.keep_lora).stored
     dtype = None if options.precision == "as-stored" else getattr(torch, options.precision)
     written = convert(source, options.destination, FORMATS[options.format], dtype)
     print(
@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=("as-stored", "float32", "bfloat16"),
         default="as-stored",
         help="of the weights; bfloat16 keeps the norms in float32 as the model does",
+    )
+    parser.add_argument(
+        "--keep-lora",
+        action="store_true",
+        help="leave LoRA factors beside the weights (openpi-jax) instead of merging them",
     )
     parser.add_argument("--recipe", default="", metavar="NAME", help="named policy of SRC")
     return parser

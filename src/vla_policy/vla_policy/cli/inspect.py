@@ -13,8 +13,7 @@ from vla_core.stats import NormStats
 from vla_policy.checkpoints.stored import StoredCheckpoint
 from vla_policy.cli.command import DONE, add_checkpoint, outcome
 from vla_policy.models.config import GemmaConfig, Pi0Config, SiglipConfig
-from vla_policy.policies.source import read_source
-from vla_policy.tokenizers.paligemma import ENVIRONMENT_VARIABLE
+from vla_policy.policies.source import lacking, read_source
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,7 +62,7 @@ def describe(stored: StoredCheckpoint) -> dict[str, Any]:
         },
         "tokenizer": str(stored.tokenizer or "none beside the weights"),
         "contract": stored.contract or "not stated",
-        "missing": _missing(stored),
+        "missing": lacking(stored),
         "notes": list(stored.notes),
     }
     if isinstance(config, Pi0Config):
@@ -71,18 +70,6 @@ def describe(stored: StoredCheckpoint) -> dict[str, Any]:
     else:
         facts["FAST tokenizer"] = str(stored.fast_tokenizer or "none beside the weights")
     return facts
-
-
-def _missing(stored: StoredCheckpoint) -> list[str]:
-    """What a robot would need beside these files."""
-    missing = list(stored.missing)
-    if not stored.norm_stats:
-        missing.append("normalisation statistics")
-    if stored.tokenizer is None:
-        missing.append(f"tokenizer.model (or ${ENVIRONMENT_VARIABLE})")
-    if stored.config.model_type == "pi0_fast" and stored.fast_tokenizer is None:
-        missing.append("fast_tokenizer/")
-    return missing
 
 
 def table(facts: dict[str, Any]) -> str:

@@ -131,6 +131,7 @@ def _write(options: argparse.Namespace) -> int:
             norm_stats={robot.asset_id: rest_stats(robot, options.action_std)},
             tokenizer=tokenizer,
             fast_tokenizer=Path(fast_tokenizer) if fast else None,
+            robot=robot.name,
         )
     return sum(parameter.numel() for parameter in model.parameters())
 

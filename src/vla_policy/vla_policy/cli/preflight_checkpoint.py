@@ -64,7 +64,8 @@ def read_side(
         source = read_source(checkpoint, recipe)
         findings += _judge_stored(source.stored, contract)
         where = contract.adapter
-        side = _fit(source, contract, source.asset_id(asset_id))
+        side = _fit(source, contract, asset_id)
+        findings += _judge_adapter(source, side.robot)
     except VlaError as error:
         return [*findings, _failed(where, error)], None
     found = f"state {side.robot.state_dim}, action {side.robot.action_dim} fit contract and model"
@@ -211,6 +212,28 @@ def _judge_stored(stored: StoredCheckpoint, contract: Contract) -> Iterator[Find
             found=f"trained with contract {stored.contract[:12]}, this is {contract.sha256[:12]}",
             advice="compare the two contracts: names, order, units and rates must be the same",
         )
+
+
+def _judge_adapter(source: Source, robot: Robot) -> Iterator[Finding]:
+    from vla_policy.policies.source import assumed_instead_of
+
+    if others := assumed_instead_of(source, robot):
+        yield Finding(
+            level=Level.WARN,
+            check="robot",
+            where=robot.name,
+            found=f"neither checkpoint nor recipe names the adapter; also {', '.join(others)}",
+            advice="name the recipe that it was trained with: ros2 run vla_policy list",
+        )
+    for note in source.stored.notes:
+        if note.startswith("assumed"):
+            yield Finding(
+                level=Level.WARN,
+                check="checkpoint",
+                where=str(source.stored.path),
+                found=note,
+                advice="name the recipe that it was trained with: ros2 run vla_policy list",
+            )
 
 
 def _passed(check: str, where: str, found: str) -> Finding:

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from vla_core.errors import PolicyError
+from vla_policy.models.config import ModelConfig
 from vla_policy.models.inputs import ModelInputs
 from vla_policy.models.pi0 import Pi0
 from vla_policy.models.pi0_fast import Pi0Fast
@@ -69,6 +70,34 @@ def run_case(model: Pi0 | Pi0Fast, case: Arrays) -> dict[str, NDArray[Any]]:
             allowed=error.args[0],
         ) from error
     return {f"out/{name}": tensor.cpu().numpy() for name, tensor in results.items()}
+
+
+def random_case(config: ModelConfig) -> dict[str, NDArray[Any]]:
+    """One random observation in the model's own space, as a case."""
+    random, side = np.random.default_rng(0), config.siglip.image_size
+    pictures = {
+        f"in/image/{name}": random.integers(256, size=(1, side, side, 3), dtype=np.uint8)
+        for name in config.image_keys
+    }
+    noise = (1, config.action_horizon, config.action_dim)
+    return {
+        **pictures,
+        **{f"in/image_mask/{name}": np.ones(1, bool) for name in config.image_keys},
+        "in/tokens": random.integers(3, config.vocab_size, size=(1, config.max_token_len)),
+        "in/token_mask": np.ones((1, config.max_token_len), bool),
+        "in/state": random.standard_normal((1, config.action_dim)).astype(np.float32),
+        "in/noise": random.standard_normal(noise).astype(np.float32),
+    }
+
+
+@torch.no_grad()
+def run_once(model: Pi0 | Pi0Fast, case: Arrays, num_steps: int) -> NDArray[Any]:
+    """What one inference computes: actions (B, H, D), or tokens (B, T)."""
+    inputs = _inputs(model, case)
+    if not isinstance(model, Pi0):
+        return model.generate(inputs).tokens.cpu().numpy()
+    noise = torch.tensor(case["in/noise"], device=model.device)
+    return model.sample_actions(inputs, noise, num_steps).cpu().numpy()
 
 
 def compare(results: Arrays, case: Arrays, recorded: str = "out") -> dict[str, float]:

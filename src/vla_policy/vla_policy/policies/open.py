@@ -51,7 +51,7 @@ def open_policy(
         device: ``cpu``, ``cuda``, or ``auto``.
         precision: ``float32``, ``bfloat16``, or ``auto``.
         num_steps: Euler steps of the flow.
-        asset_id: Statistics to use; empty: the recipe's, or those of the data trained on.
+        asset_id: Statistics to use; empty: those trained on, of several the recipe's.
         rtc: How a flow model continues the previous chunk; other policies ignore it.
 
     Raises:
@@ -114,7 +114,9 @@ def open_for_robot(
             allowed="nothing missing",
             fix="name the recipe that it was trained with: ros2 run vla_policy list",
         )
-    if not stored.processing.robot:  # openpi states no names of cameras: the adapter's are meant
+    for note in stored.notes:
+        _log.info("checkpoint=%s note=%s", stored.path, note)
+    if robot.name != robots.PLAIN:  # openpi states no names of cameras: the adapter's are meant
         slots = robot.slots(fast=stored.config.model_type == "pi0_fast")
         stored = replace(stored, config=replace(stored.config, image_keys=slots))
     tokenizer = make_tokenizer(stored)
@@ -122,7 +124,7 @@ def open_for_robot(
         stored,
         robot,
         tokenizer,
-        asset_id=source.asset_id(asset_id),
+        asset_id=asset_id,
         default_prompt=recipe.default_prompt if recipe else "",
     )
     policy = LocalPolicy(

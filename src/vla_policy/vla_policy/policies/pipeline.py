@@ -36,6 +36,7 @@ from vla_core.transforms import (
 from vla_policy.checkpoints.stored import StoredCheckpoint
 from vla_policy.models.config import ModelConfig, Pi0Config, Pi0FastConfig
 from vla_policy.processing import Processing, Resize
+from vla_policy.robots.plain import NAME as PLAIN
 from vla_policy.robots.robot import Robot
 from vla_policy.tokenizers.fast import FastTokenizer
 from vla_policy.tokenizers.fast_codec import FastCodec
@@ -236,6 +237,16 @@ def _check_dims(stored: StoredCheckpoint, robot: Robot) -> None:
     """A flow model pads both; FAST writes exactly the robot's actions."""
     config = stored.config
     exact = isinstance(config, Pi0FastConfig)
+    processing = stored.processing
+    trained = processing.state_dims or robot.state_dim, processing.action_dims or robot.action_dim
+    if robot.name == PLAIN and trained != (robot.state_dim, robot.action_dim):
+        raise CheckpointError(
+            "the checkpoint was trained with other dimensions than the contract's",
+            where=str(stored.path),
+            found=f"contract: state {robot.state_dim}, action {robot.action_dim}",
+            allowed=f"state {trained[0]}, action {trained[1]}",
+            fix="use a contract with the state and action of the data set",
+        )
     needed = robot.model_action_dim
     if not exact:
         needed = max(needed, robot.model_state_dim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from vla_core.contract import Contract
@@ -13,8 +14,9 @@ from vla_policy.checkpoints.open import read_checkpoint
 from vla_policy.checkpoints.stored import StoredCheckpoint
 from vla_policy.recipes.recipe import FAST_TOKENIZER, Recipe
 from vla_policy.robots.robot import Robot
+from vla_policy.tokenizers.paligemma import ENVIRONMENT_VARIABLE
 
-EMPTY_CAMERA = "empty_camera"  # of LeRobot: a slot that was always black
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +26,37 @@ class Source:
     stored: StoredCheckpoint
     recipe: Recipe | None
 
-    def asset_id(self, given: str) -> str:
-        """Name of the statistics: as given, else the recipe's; empty: by `choose_statistics`."""
-        return given or (self.recipe.asset_id if self.recipe else "")
+    @property
+    def adapter(self) -> str:
+        """The robot adapter that files or recipe name; empty where neither does.
+
+        Raises:
+            CheckpointError: They name different ones.
+        """
+        own, recipe = self.stored.processing.robot, self.recipe.robot if self.recipe else ""
+        if own and recipe and own != recipe:
+            raise CheckpointError(
+                "the recipe is for another robot adapter than the checkpoint",
+                where=str(self.stored.path),
+                found=recipe,
+                allowed=own,
+                fix="leave the recipe out, or name the one that it was trained with",
+            )
+        return own or recipe
+
+    def adapted(self, robot: Robot) -> Robot:
+        """The robot with the recipe's statistics, where it has a choice."""
+        return replace(robot, asset_id=self.recipe.asset_id) if self.recipe else robot
 
 
-def read_source(checkpoint: str, recipe: str = "") -> Source:
+def read_source(checkpoint: str, recipe: str = "", *, keep_lora: bool = False) -> Source:
     """Headers and statistics of what a user named.
 
     Args:
         checkpoint: A directory, ``hf://``, ``gs://``, or a recipe's name, which stands for its
             released checkpoint. A directory of that name goes first.
         recipe: Name of the recipe, for checkpoints that do not state all that it fixes.
+        keep_lora: See `read_checkpoint`.
 
     Raises:
         CheckpointError: There is no such checkpoint or recipe, or they do not fit.
@@ -51,7 +72,7 @@ def read_source(checkpoint: str, recipe: str = "") -> Source:
                 fix=f"checkpoint:=DIRECTORY recipe:={checkpoint}",
             )
         checkpoint = released
-    stored = read_checkpoint(checkpoint, named.config() if named else None)
+    stored = read_checkpoint(checkpoint, named.config() if named else None, keep_lora=keep_lora)
     if "://" in checkpoint:
         stored = _with_tokenizers(stored, named)
     return Source(stored=stored, recipe=named)
@@ -67,48 +88,92 @@ def _with_tokenizers(stored: StoredCheckpoint, recipe: Recipe | None) -> StoredC
     return stored
 
 
+def lacking(stored: StoredCheckpoint) -> list[str]:
+    """What a robot would need beside these files."""
+    missing = list(stored.missing)
+    if not stored.norm_stats:
+        missing.append("normalisation statistics")
+    if stored.tokenizer is None:
+        missing.append(f"tokenizer.model (or ${ENVIRONMENT_VARIABLE})")
+    if stored.config.model_type == "pi0_fast" and stored.fast_tokenizer is None:
+        missing.append("fast_tokenizer/")
+    return missing
+
+
 def robot_for(source: Source, contract: Contract) -> Robot:
     """The adapter between a contract and a checkpoint, compared with both.
 
-    The checkpoint's framework decides, then the recipe, then the contract.
+    The checkpoint's files decide, then the recipe, then the contract.
 
     Raises:
-        CheckpointError: The checkpoint was trained with cameras that the contract does not have.
+        CheckpointError: Files, recipe and contract do not agree on adapter, cameras or dimensions.
         PolicyError: The adapter is not known, or the contract does not fit it.
     """
-    processing, keys = source.stored.processing, source.stored.config.image_keys
-    recipe = source.recipe.robot if source.recipe else ""
-    name = processing.robot or recipe or contract.adapter
-    slots = {c.name: processing.cameras.get(c.name, c.name) for c in contract.cameras}
+    processing = source.stored.processing
+    name = source.adapter or contract.adapter
+    if name == robots.PLAIN:
+        robot = robots.get(name, contract, slots=_slots(source.stored, contract))
+    elif processing.cameras:
+        raise CheckpointError(
+            "only the adapter plain has cameras by name",
+            where=str(source.stored.path),
+            found=name,
+            allowed=robots.PLAIN,
+        )
+    else:
+        robot = source.adapted(robots.get(name))
+    check_contract(robot, contract)
+    _check_names("state", processing.state_names, contract.state)
+    _check_names("action", processing.action_names, contract.action_names)
+    if others := assumed_instead_of(source, robot):
+        _log.warning(
+            "adapter=%s reason=of_the_contract also_possible=%s do=name_the_recipe",
+            robot.name,
+            ",".join(others),
+        )
+    return robot
+
+
+def assumed_instead_of(source: Source, robot: Robot) -> tuple[str, ...]:
+    """Adapters with the same joints, when neither files nor recipe say which one it is."""
+    if source.adapter:
+        return ()
+    return tuple(
+        other.name
+        for other in robots.ROBOTS.values()
+        if other.name != robot.name
+        and (other.state_names, other.action_names) == (robot.state_names, robot.action_names)
+    )
+
+
+def _slots(stored: StoredCheckpoint, contract: Contract) -> dict[str, str]:
+    """The model's slot for each camera that it sees."""
+    names, keys = stored.processing.cameras, stored.config.image_keys
+    slots = {camera.name: names.get(camera.name, camera.name) for camera in contract.cameras}
     slots = {camera: slot for camera, slot in slots.items() if slot in keys}
-    robot = robots.get(name, contract, slots=slots)
-    missing = [
-        key
-        for key in keys
-        if name == robots.PLAIN and key not in slots.values() and not key.startswith(EMPTY_CAMERA)
-    ]
-    if missing:
+    if set(keys) - set(slots.values()):
         raise CheckpointError(
             "the checkpoint was trained with cameras that the contract does not have",
-            where=str(source.stored.path),
+            where=str(stored.path),
             found=", ".join(camera.name for camera in contract.cameras) or "none",
-            allowed=", ".join(processing.cameras or keys),
+            allowed=", ".join(names or keys),
             fix="name the contract's cameras as in the data set that it was trained on",
         )
-    for what, named, own in (
-        ("state", processing.state_names, contract.state),
-        ("action", processing.action_names, contract.action_names),
-    ):
-        if named and tuple(named) != own:
-            raise CheckpointError(
-                f"the checkpoint was trained with another {what} than the contract's",
-                where=str(source.stored.path),
-                found=", ".join(named),
-                allowed=", ".join(own),
-                fix="put the contract's joints in that order, under the names of the data set",
-            )
-    check_contract(robot, contract)
-    return robot
+    return slots
+
+
+def _check_names(what: str, named: tuple[str, ...], own: tuple[str, ...]) -> None:
+    """Another order or number is refused; other words for the same number are only told."""
+    if not named or named == own:
+        return
+    if len(named) != len(own) or set(named) == set(own):
+        raise CheckpointError(
+            f"the checkpoint was trained with another {what} than the contract's",
+            found=", ".join(own),
+            allowed=", ".join(named),
+            fix="put the contract's joints in the order of the data set",
+        )
+    _log.warning("%s=named_otherwise checkpoint=%s contract=%s", what, named, own)
 
 
 def check_contract(robot: Robot, contract: Contract) -> None:
