@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from trajectory_msgs.msg import JointTrajectory
 from vla_system_tests.commands import check_limits, positions
+from vla_system_tests.figures import Record, record_times
+from vla_system_tests.motion import stamp_s
 from vla_system_tests.stand_in_robot import StandInRobot, shift_stamp
 from vla_system_tests.system import EXECUTOR, SMALL_ROBOT, System
 
 from vla_core.contract import load_contract
 
 CONTRACT = load_contract(SMALL_ROBOT)
+BURST = 300
 Fault = Callable[[JointTrajectory], object]
 
 
@@ -25,6 +29,40 @@ def _uneven(chunk: JointTrajectory) -> None:
 def _cut(chunk: JointTrajectory) -> None:
     for point in chunk.points:
         point.positions = point.positions[:-1]
+
+
+def _missing_joint(chunk: JointTrajectory) -> None:
+    chunk.joint_names.pop()
+    _cut(chunk)
+
+
+def _twice(chunk: JointTrajectory) -> None:
+    chunk.joint_names[1] = chunk.joint_names[0]
+
+
+def _standing_time(chunk: JointTrajectory) -> None:
+    for point in chunk.points:
+        point.time_from_start = chunk.points[0].time_from_start
+
+
+def _backwards(chunk: JointTrajectory) -> None:
+    times = [point.time_from_start for point in chunk.points]
+    for point, time_from_start in zip(chunk.points, reversed(times), strict=True):
+        point.time_from_start = time_from_start
+
+
+def _too_many(chunk: JointTrajectory) -> None:
+    chunk.points *= 26  # of 40
+
+
+def _too_large(chunk: JointTrajectory) -> None:
+    chunk.joint_names[0] = "x" * 300_000
+
+
+def _half_rate(chunk: JointTrajectory) -> None:
+    for point in chunk.points:
+        due_ns = 2 * (point.time_from_start.sec * 10**9 + point.time_from_start.nanosec)
+        point.time_from_start.sec, point.time_from_start.nanosec = divmod(due_ns, 10**9)
 
 
 def _set(step: int, value: float) -> Fault:
@@ -54,15 +92,39 @@ REFUSED: dict[str, tuple[Fault, str]] = {
         lambda chunk: chunk.points.__delitem__(slice(1, None)),
         "a single action has no step",
     ),
+    "a missing joint": (_missing_joint, "the joints are not those of the contract"),
+    "a joint twice": (_twice, "the joints are not those of the contract"),
+    "times that stand still": (
+        _standing_time,
+        "the times of the actions are not an even grid from zero",
+    ),
+    "times backwards": (_backwards, "the times of the actions are not an even grid from zero"),
+    "another rate": (_half_rate, "the time between two actions is not the contract's"),
+    "too many actions": (_too_many, "too many actions"),
+    "a huge message": (_too_large, "the message is too large"),
 }
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One executor for all tests of this file."""
+    with System(tmp_path_factory.mktemp("log")) as running:
+        running.start_executor()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def robot(system: System) -> StandInRobot:
+    return StandInRobot(system)
 
 
 @pytest.fixture
 def ready(system: System, robot: StandInRobot) -> StandInRobot:
-    """The stand-in robot and an executor that waits for its first chunk."""
-    system.start_executor()
+    """The stand-in robot at zero, and an executor that waits for its first chunk."""
     system.wait_state("HOLDING", cause="waiting for an action chunk")
-    system.wait(lambda: system.node.count_publishers("/executor_node/commanded"), "~/commanded")
+    with system.executor_restarted():
+        robot.pose = dict.fromkeys(robot.pose, 0.0)
+    system.wait_state("HOLDING", cause="waiting for an action chunk")
     return robot
 
 
@@ -77,7 +139,7 @@ def test_P1_P12_a_bad_chunk_is_refused_counted_and_what_runs_goes_on(
     assert system.wait_counter(EXECUTOR, f"refused: {what}") == 1
     assert len(system.commanded) == 0
 
-    ready.send(ready.chunk())
+    ready.send(ready.chunk(points=15))
     running = system.wait_state("RUNNING")
     bad = ready.chunk()
     fault(bad)
@@ -86,8 +148,60 @@ def test_P1_P12_a_bad_chunk_is_refused_counted_and_what_runs_goes_on(
     assert system.wait_counter(EXECUTOR, f"refused: {what}", 2) == 2
     assert system.counter(EXECUTOR, "chunks_received") == 3
     last = positions(system.commanded)[-1]
-    assert last[0] == pytest.approx(0.39, abs=0.1), "the sound chunk's 39 steps of 0.01"
+    assert last[0] == pytest.approx(0.14, abs=0.03), "the sound chunk's 14 steps of 0.01"
     np.testing.assert_allclose(last[1:], 0, atol=1e-9)
+    assert check_limits(CONTRACT, system) > 0
+
+
+def test_P1_chunks_out_of_order_are_refused_and_the_newest_goes_on(
+    system: System, ready: StandInRobot
+) -> None:
+    early, late = ready.chunk(step=-0.01), ready.chunk()
+    shift_stamp(early, -0.2)
+    ready.send(late)
+    running = system.wait_state("RUNNING")
+    ready.send(early)
+    ready.send(late)
+    system.wait_counter(EXECUTOR, "refused: a chunk older than the one in use", 2)
+    system.wait_state("HOLDING", since=running, cause="the action chunk has ended")
+    assert positions(system.commanded)[-1, 0] == pytest.approx(0.39, abs=0.1)
+    assert check_limits(CONTRACT, system) > 0
+
+
+def test_P1_joints_in_another_order_are_mapped_by_name(
+    system: System, ready: StandInRobot
+) -> None:
+    chunk = ready.chunk()
+    chunk.joint_names.reverse()
+    for point in chunk.points:
+        point.positions.reverse()
+    ready.send(chunk)
+    running = system.wait_state("RUNNING")
+    system.wait_state("HOLDING", since=running, cause="the action chunk has ended")
+    last = positions(system.commanded)[-1]
+    assert last[0] == pytest.approx(0.39, abs=0.1)
+    np.testing.assert_allclose(last[1:], 0, atol=1e-9)
+
+
+def test_P5_a_burst_of_chunks_delays_no_command(
+    system: System, ready: StandInRobot, record_testsuite_property: Record
+) -> None:
+    ready.send(ready.chunk())
+    system.wait_commands(10)
+    since = len(system.commanded)
+    began_s = time.monotonic()
+    for _ in range(BURST):
+        ready.send(ready.chunk())
+    lasted_s = time.monotonic() - began_s
+    system.wait_commands(10)
+    assert system.state() == "RUNNING"
+    gaps = np.diff([stamp_s(m) for m in system.commanded.messages[since:]])
+    assert gaps.min() > 0.25 / CONTRACT.control_rate_hz
+    assert len(gaps) >= 0.8 * CONTRACT.control_rate_hz * lasted_s
+    rate_hz = BURST / lasted_s
+    record_times(
+        record_testsuite_property, f"P5 {rate_hz:.0f} chunks/s, from command to command", gaps, {}
+    )
     assert check_limits(CONTRACT, system) > 0
 
 

@@ -29,7 +29,8 @@ def check_limits(contract: Contract, system: System, since: int = 0) -> int:
         How many accelerations were checked.
     """
     recording = system.commanded
-    values = positions(recording, since)
+    numbers = recording.numbers[since:]  # more may come meanwhile
+    values = positions(recording, since)[: len(numbers)]
     names = tuple(recording.messages[since].name)
     assert names == contract.action_names
     assert np.isfinite(values).all()
@@ -41,8 +42,8 @@ def check_limits(contract: Contract, system: System, since: int = 0) -> int:
     acceleration_limit = np.array([joint.max_acceleration or np.inf for joint in joints])
     dt_s = 1.0 / contract.control_rate_hz
     rates = np.diff(values, axis=0) / dt_s
-    adjacent = np.diff(recording.numbers[since:]) == 1
-    adjacent[[at - since - 1 for at in system.restarts if since < at < len(recording)]] = False
+    adjacent = np.diff(numbers) == 1
+    adjacent[[at - since - 1 for at in system.restarts if 0 < at - since < len(numbers)]] = False
     assert (np.abs(rates[adjacent]) <= rate_limit * (1 + SLACK) + SLACK / dt_s).all()
     accelerations = np.abs(np.diff(rates, axis=0)) / dt_s
     three = adjacent[1:] & adjacent[:-1]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import itertools
+import time
 from typing import Any
 
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -21,7 +23,11 @@ class StandInRobot:
         encoding, image_size: What the images are; size None: the contract's.
         renamed: Joints that go by another name in its messages.
         silent: Streams and cameras that have stopped.
+        frozen: Cameras and streams that repeat their last message.
+        every: Of how many messages one arrives, by stream or camera.
+        said: What joints are said to be where they are not, by contract name.
         pose: Where it is, by contract name.
+        clock_offset_s: Its clock's distance to the system's.
     """
 
     def __init__(self, system: System) -> None:
@@ -32,6 +38,10 @@ class StandInRobot:
         self.image_size: tuple[int, int] | None = None
         self.renamed: dict[str, str] = {}
         self.silent: set[str] = set()
+        self.frozen: set[str] = set()
+        self.every: dict[str, int] = {}
+        self.said: dict[str, float] = {}
+        self.clock_offset_s = 0.0
         self.pose = dict.fromkeys(self.contract.measured_names, 0.0)
         for stream in self.contract.streams:
             self._add(stream, JointState, QoSProfile(depth=1), self._joint_state)
@@ -44,16 +54,21 @@ class StandInRobot:
     ) -> None:
         publisher = self._system.node.create_publisher(message_class, source.topic, qos)
 
+        message, counter = message_class(), itertools.count()
+
         def tick() -> None:
-            if source.name not in self.silent:
+            nonlocal message
+            if source.name in self.silent or next(counter) % self.every.get(source.name, 1):
+                return
+            if source.name not in self.frozen:
                 message = make(source)
                 _stamp(message, self._now_ns() + self._offset_ns(source))
-                publisher.publish(message)
+            publisher.publish(message)
 
         self._system.node.create_timer(1 / source.rate_hz, tick)
 
     def _now_ns(self) -> int:
-        return int(self._system.node.get_clock().now().nanoseconds)
+        return time.time_ns() + round(self.clock_offset_s * 1e9)
 
     def _offset_ns(self, source: Stream | Camera) -> int:
         return round(self.offsets_s.get(source.name, 0.0) * 1e9)
@@ -64,7 +79,7 @@ class StandInRobot:
             self.pose.update(zip(last.name, last.position, strict=True))
         return JointState(
             name=[self.renamed.get(name, name) for name in stream.joints.values()],
-            position=[self.pose[name] for name in stream.joints],
+            position=[self.said.get(name, self.pose[name]) for name in stream.joints],
         )
 
     def _image(self, camera: Camera) -> Image:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from ament_index_python.packages import get_package_prefix
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState
+from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
@@ -29,13 +34,25 @@ SMALL_ROBOT = Path(__file__).with_name("small_robot.yaml")
 EXECUTOR, POLICY = "executor_node", "policy_node"
 
 
-def _domain_ids() -> Iterator[int]:
-    """A new one for each system: those that were killed linger in discovery for a while."""
+def _free_domains() -> Iterator[tuple[int, int]]:
+    """Domains that no other run of the tests uses, and the lock that keeps it so.
+
+    A new one for each system: those that were killed linger in discovery for a while.
+    """
     for number in itertools.count(os.getpid()):
-        yield FIRST_DOMAIN + number % DOMAINS
+        domain = FIRST_DOMAIN + number % DOMAINS
+        path = Path(tempfile.gettempdir(), f"vla_system_tests_domain_{domain}")
+        lock = os.open(path, os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            time.sleep(0.1)
+            continue
+        yield domain, lock
 
 
-_domains = _domain_ids()
+_domains = _free_domains()
 
 
 class Recording:
@@ -49,6 +66,10 @@ class Recording:
     def __len__(self) -> int:
         return len(self.messages)
 
+    def clear(self) -> None:
+        for values in (self.messages, self.numbers, self.times_s):
+            values.clear()
+
 
 class System:
     """Processes in one ROS domain, and a watcher in it.
@@ -58,13 +79,15 @@ class System:
     """
 
     def __init__(self, log_dir: Path) -> None:
-        self._environment = {"ROS_DOMAIN_ID": str(next(_domains)), "ROS_LOG_DIR": str(log_dir)}
+        domain, self._domain_lock = next(_domains)
+        self._environment = {"ROS_DOMAIN_ID": str(domain), "ROS_LOG_DIR": str(log_dir)}
         self._news = threading.Condition()
         self.processes: list[Process] = []
         self.restarts: list[int] = []  # numbers of commands before each ~/resume
         self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=int(self._environment["ROS_DOMAIN_ID"]))
+        rclpy.init(context=self._context, domain_id=domain)
         self.node = rclpy.create_node("watcher", context=self._context)
+        self._clients: dict[str, Client] = {}
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -85,6 +108,7 @@ class System:
         self._spinning.join(5)
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
+        os.close(self._domain_lock)
 
     def _spin(self) -> None:
         try:
@@ -160,14 +184,51 @@ class System:
         self.wait(lambda: publisher.get_subscription_count() > 0, "the policy hears prompts")
         publisher.publish(String(data=text))
 
+    def call(self, service: str, service_class: Any, request: Any = None) -> Any:
+        """What a service answers."""
+        client = self._clients.get(service)
+        if client is None:
+            client = self._clients[service] = self.node.create_client(service_class, service)
+        self.wait(client.service_is_ready, f"{service} is there")
+        answer = client.call_async(service_class.Request() if request is None else request)
+        self.wait(answer.done, f"{service} has answered")
+        return answer.result()
+
     def resume(self) -> None:
         """Call the executor's ~/resume."""
         self.restarts.append(len(self.commanded))
-        client = self.node.create_client(Trigger, "/executor_node/resume")
-        self.wait(client.service_is_ready, "~/resume is there")
-        answer = client.call_async(Trigger.Request())
-        self.wait(answer.done, "~/resume has answered")
-        assert answer.result().success
+        assert self.call(f"/{EXECUTOR}/resume", Trigger).success
+
+    def rest(self) -> None:
+        """Forget what runs, come to rest and wait for the next chunk."""
+        self.resume()
+
+        def is_waiting() -> bool:
+            last = self.status.messages[-1]
+            return bool(last.message == "HOLDING" and "waiting for" in last.values[0].value)
+
+        self.wait(is_waiting, "the executor waits for an action chunk")
+
+    def change_executor(self, label: str) -> bool:
+        """Ask the executor's lifecycle for a transition; whether it was made."""
+        request = ChangeState.Request()
+        request.transition.label = label
+        return bool(self.call(f"/{EXECUTOR}/change_state", ChangeState, request).success)
+
+    @contextmanager
+    def executor_restarted(self) -> Iterator[None]:
+        """Deactivate the executor, and activate it after: it forgets all, and so do we."""
+        since = len(self.status)
+        assert self.change_executor("deactivate")
+        self.wait_state("INACTIVE", since=since, cause="deactivated")
+        with self._news:
+            for recording in (self.status, self.commanded):
+                recording.clear()
+            self.restarts.clear()
+        yield
+        assert self.change_executor("activate")
+        with self._news:
+            self.diagnostics.clear()
 
     # --- waiting ---
 
