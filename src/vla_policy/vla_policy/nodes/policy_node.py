@@ -95,6 +95,7 @@ class PolicyNode(Supervised):
         ]
 
     def activate(self) -> None:
+        self._policy.reset()  # a new episode
         self._worker = InferenceWorker(self._infer, self._publish, self._on_error)
         self._timers_running = [
             self.create_timer(self._period_s, self._inference_tick),
