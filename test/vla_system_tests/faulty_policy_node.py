@@ -23,6 +23,8 @@ LOADS_S = 300.0  # the checkpoint "slow", as a large one may
 class FaultyPolicy:
     """Sways the first joint; other prompts are faults: see ``infer``."""
 
+    needs_prompt = True
+
     def __init__(self, contract: Contract) -> None:
         self.action_names = contract.action_names
         self.horizon = round(contract.policy_rate_hz)  # a second

@@ -114,3 +114,21 @@ def test_after_a_withdrawal_and_without_chunking_nothing_is_continued() -> None:
     off.run(200, takes_ms=150)
     assert node.given == off.given == [None, None]
     assert not off._continuation.counts
+
+
+@pytest.mark.parametrize(("needs_prompt", "asked"), [(True, 0), (False, 1)])
+def test_only_a_policy_that_reads_a_prompt_waits_for_one(needs_prompt: bool, asked: int) -> None:
+    requests: list[Request] = []
+    node: Any = SimpleNamespace(
+        _policy=SimpleNamespace(needs_prompt=needs_prompt),
+        _default_prompt="",
+        _counts=Counter(),
+        _worker=SimpleNamespace(submit=lambda request: not requests.append(request)),
+        _select=lambda _now_ns: {},
+        get_parameter=lambda _name: SimpleNamespace(value=""),
+        get_logger=lambda: SimpleNamespace(warning=lambda *_, **__: None),
+        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=1)),
+    )
+    PolicyNode._inference_tick(node)
+    assert len(requests) == asked
+    assert node._counts == ({} if asked else {"no_prompt": 1})

@@ -143,7 +143,7 @@ class PolicyNode(Supervised):
 
     def _inference_tick(self) -> None:
         prompt = str(self.get_parameter("prompt").value) or self._default_prompt
-        if not prompt:
+        if not prompt and self._policy.needs_prompt:
             self._counts["no_prompt"] += 1
             self.get_logger().warning(
                 "no prompt: set the parameter prompt, or publish a std_msgs/String on ~/prompt",

@@ -17,6 +17,7 @@ class Policy(Protocol):
     Attributes:
         action_names: The A names of the action, in order.
         horizon: H, steps of a chunk at the policy rate.
+        needs_prompt: Whether an observation must name a task.
     """
 
     @property
@@ -24,6 +25,9 @@ class Policy(Protocol):
 
     @property
     def horizon(self) -> int: ...
+
+    @property
+    def needs_prompt(self) -> bool: ...
 
     def reset(self) -> None:
         """Forget what came before: a new episode starts."""

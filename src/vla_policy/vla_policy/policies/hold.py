@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ class HoldPolicy:
 
     robot: Robot
     horizon: int
+    needs_prompt: ClassVar[bool] = False
 
     @property
     def action_names(self) -> tuple[str, ...]:

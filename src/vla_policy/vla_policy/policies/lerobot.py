@@ -60,6 +60,8 @@ class LerobotPolicy:
         contract: The robot.
     """
 
+    needs_prompt = True
+
     def __init__(
         self,
         policy: Any,

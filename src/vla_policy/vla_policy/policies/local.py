@@ -37,6 +37,8 @@ class LocalPolicy:
         PolicyError: `rtc` is on, and the model or the robot's adapter cannot continue a chunk.
     """
 
+    needs_prompt = True
+
     def __init__(
         self,
         model: Pi0 | Pi0Fast,

@@ -33,6 +33,8 @@ class ReplayPolicy:
         contract: The robot.
     """
 
+    needs_prompt = False
+
     def __init__(self, recorded: RecordedActions, contract: Contract) -> None:
         limits = Limits.of(contract)
         self.action_names = contract.action_names
