@@ -75,7 +75,11 @@ def test_impossible_statistics_are_refused(tmp_path: Path, change: dict, message
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"norm_stats": []}', '{"norm_stats": {}}', "\xff", "[" * 10**5]
+    "text",
+    [
+        *("", "{", "[]", "{}", '{"norm_stats": []}', '{"norm_stats": {}}', "\xff", "[" * 10**5),
+        '{"norm_stats": {"state": {"mean": [0], "std": [1], "std": [2]}}}',
+    ],
 )
 def test_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "n.json").write_text(text, encoding="latin-1")
@@ -91,8 +95,24 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
 def test_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with (tmp_path / "n.json").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
-    with pytest.raises(CheckpointError, match="too large"):
+    with pytest.raises(CheckpointError, match=f"{MAX_FILE_BYTES + 1} bytes"):
         load_norm_stats(tmp_path / "n.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mean": np.zeros(3)}, "differ in length"),
+        ({"mean": np.zeros((2, 1)), "std": np.ones((2, 1))}, "differ in length"),
+        ({"mean": np.array([0.0, np.nan])}, r"here\.mean; found: nan"),
+        ({"std": np.array([1.0, -1.0])}, "negative.*here"),
+        ({"q01": np.zeros(2)}, "only one of two bounds.*here"),
+        ({"q10": np.ones(2), "q90": np.zeros(2)}, "q90 lies below q10.*here"),
+    ],
+)
+def test_statistics_from_wherever_are_checked(change: dict, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        NormStats.checked({"mean": np.zeros(2), "std": np.ones(2), **change}, "here")
 
 
 def test_cut_keeps_the_first_dimensions_of_every_statistic() -> None:
@@ -106,7 +126,7 @@ def test_cut_keeps_the_first_dimensions_of_every_statistic() -> None:
 def test_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
     path = write(tmp_path / "n.json", GOOD)
     before = path.read_bytes()
-    broken = NormStats(mean=np.array([object()]), std=np.ones(1))  # not JSON
+    stats = load_norm_stats(path)
     with pytest.raises(TypeError):
-        save_norm_stats(path, {"state": broken})
+        save_norm_stats(path, stats | {("not", "JSON"): stats["state"]})  # type: ignore[dict-item]
     assert path.read_bytes() == before

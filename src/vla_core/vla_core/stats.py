@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vla_core.errors import CheckpointError
+from vla_core.json_file import read_object
 
 Vector = npt.NDArray[np.float64]
 
@@ -40,6 +41,27 @@ class NormStats:
     q10: Vector | None = None
     q90: Vector | None = None
 
+    @classmethod
+    def checked(cls, vectors: Mapping[str, Vector], where: str) -> NormStats:
+        """What a file holds, by field; numbers that no data can have are a CheckpointError."""
+        sizes = {vector.shape for vector in vectors.values()}
+        if len(sizes) != 1 or len(*sizes) != 1:
+            raise _bad("statistics differ in length", where, sorted(sizes), "one length")
+        for name, vector in vectors.items():
+            if not np.isfinite(vector).all():
+                found = vector[~np.isfinite(vector)][0]
+                raise _bad("a statistic is not finite", f"{where}.{name}", found, "finite")
+        if (vectors["std"] < 0).any():
+            raise _bad("a standard deviation is negative", where, vectors["std"].min(), ">= 0")
+        for low, high in _BOUNDS:
+            if (low in vectors) != (high in vectors):
+                raise _bad(
+                    "only one of two bounds is given", where, f"{low} or {high}", "both or none"
+                )
+            if low in vectors and (found := (vectors[high] - vectors[low]).min()) < 0:
+                raise _bad(f"{high} lies below {low}", where, found, f"{high} >= {low}")
+        return cls(**vectors)
+
     def cut(self, dims: int) -> NormStats:
         """The first dimensions alone."""
         return NormStats(**{name: vector[:dims] for name, vector in self._vectors()})
@@ -64,19 +86,14 @@ def load_norm_stats(path: Path) -> dict[str, NormStats]:
     """
     where = str(path)
     try:
-        if (size := path.stat().st_size) > MAX_FILE_BYTES:
-            raise _bad(
-                "normalisation statistics are too large", where, f"{size} bytes", MAX_FILE_BYTES
-            )
-        root = json.loads(path.read_bytes())
-    except OSError as error:
-        raise _bad("no normalisation statistics", where, error.strerror, "a file") from error
-    except (ValueError, RecursionError) as error:
-        raise _bad("normalisation statistics are not JSON", where, error, "JSON") from error
-    entries = root.get("norm_stats") if isinstance(root, dict) else None
+        root = read_object(path, MAX_FILE_BYTES)
+    except ValueError as error:
+        allowed = f"one JSON object of at most {MAX_FILE_BYTES} bytes"
+        raise _bad("no normalisation statistics", where, error, allowed) from error
+    entries = root.get("norm_stats")
     if not isinstance(entries, dict) or not entries:
         raise _bad(
-            "statistics of an unknown layout", where, type(root).__name__, '{"norm_stats": {..}}'
+            "statistics of an unknown layout", where, sorted(root)[:8], '{"norm_stats": {..}}'
         )
     return {name: _read_entry(entry, f"{where}, {name}") for name, entry in entries.items()}
 
@@ -110,20 +127,7 @@ def _read_entry(entry: object, where: str) -> NormStats:
         for field in fields(NormStats)
         if field.name in _NEEDED or entry.get(field.name) is not None
     }
-    lengths = {vector.size for vector in vectors.values()}
-    if len(lengths) != 1:
-        raise _bad("statistics differ in length", where, sorted(lengths), "one length")
-    if (vectors["std"] < 0).any():
-        raise _bad("a standard deviation is negative", where, vectors["std"].min(), ">= 0")
-    for low, high in _BOUNDS:
-        if (low in vectors) != (high in vectors):
-            raise _bad(
-                "only one of two bounds is given", where, f"{low} or {high}", "both or none"
-            )
-        if low in vectors and (vectors[high] < vectors[low]).any():
-            found = (vectors[high] - vectors[low]).min()
-            raise _bad(f"{high} lies below {low}", where, found, f"{high} >= {low}")
-    return NormStats(**vectors)
+    return NormStats.checked(vectors, where)
 
 
 def _read_vector(values: object, where: str) -> Vector:
@@ -131,12 +135,9 @@ def _read_vector(values: object, where: str) -> Vector:
     if not numbers or not values:
         raise _bad("not a list of numbers", where, type(values).__name__, "a list of numbers")
     try:
-        vector = np.array(values, dtype=np.float64)
+        return np.array(values, dtype=np.float64)
     except OverflowError:  # JSON integers have no upper limit
-        vector = np.array([np.inf])
-    if not np.isfinite(vector).all():
-        raise _bad("a statistic is not finite", where, vector[~np.isfinite(vector)][0], "finite")
-    return vector
+        return np.full(len(values), np.inf)
 
 
 def _bad(what: str, where: str, found: Any, allowed: Any) -> CheckpointError:

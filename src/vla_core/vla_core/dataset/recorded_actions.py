@@ -10,7 +10,6 @@ Source: https://github.com/huggingface/lerobot, src/lerobot/datasets (0.3.3: v2.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vla_core.errors import VlaError
+from vla_core.json_file import parse_object
 from vla_core.types import FloatArray
 
 MAX_JSON_BYTES = 64 << 20
@@ -227,12 +227,9 @@ def _text(path: Path) -> str:
 
 def _object(text: str, where: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _bad(where, error, "JSON") from error
-    if not isinstance(value, dict):
-        raise _bad(where, type(value).__name__, "a JSON object")
-    return value
+        return parse_object(text)
+    except ValueError as error:
+        raise _bad(where, error, "a JSON object") from error
 
 
 def _bad(where: str, found: object, allowed: object) -> DatasetError:

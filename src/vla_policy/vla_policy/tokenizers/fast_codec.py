@@ -21,6 +21,7 @@ import scipy.fft
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from vla_core.errors import CheckpointError, PolicyError
+from vla_core.json_file import read_object
 
 Array = npt.NDArray[np.floating]
 
@@ -201,16 +202,9 @@ def _load_bpe(path: Path) -> Tokenizer:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        if not path.is_file():
-            raise ValueError("no file")
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise ValueError(f"{size} bytes")
-        root = json.loads(path.read_bytes())
-        if not isinstance(root, dict):
-            raise ValueError(type(root).__name__)
-    except (OSError, ValueError, RecursionError) as error:
+        return read_object(path, MAX_BYTES)
+    except ValueError as error:
         raise _bad(str(path), error, f"a JSON object of at most {MAX_BYTES} bytes") from error
-    return root
 
 
 def _bad(where: str, found: object, allowed: str) -> CheckpointError:
