@@ -29,7 +29,7 @@ from vla_policy.nodes.lifecycle import FAREWELL, Supervised, run
 from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE
 from vla_policy.nodes.people_inputs import PeopleInputs
-from vla_policy.nodes.realtime import prefer_this_process
+from vla_policy.nodes.realtime import pin_to, prefer_this_process
 from vla_policy.nodes.ros_parameters import declare, read
 
 MAX_CHUNK_BYTES = 256 * 1024  # judged before a message is read, which a large one delays
@@ -62,6 +62,7 @@ class ExecutorNode(Supervised):
         )
         self._execution = self._new_execution(dry_run=bool(values["dry_run"]))
         self._shown = ()
+        pin_to(str(values["cpus"]))
         refusal = prefer_this_process()
         self._is_realtime = refusal is None
         if refusal is not None:

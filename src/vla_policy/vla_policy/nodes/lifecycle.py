@@ -28,6 +28,8 @@ AUTOSTART = Parameter(
 )
 
 POLL_S = 0.1  # how soon a signal is noticed
+QUIET_NS = 500_000  # before a tick no callback begins: it could last longer than is left
+SPUN_NS = 200_000  # of these are waited without sleep: waking up takes up to that long
 # How long a node that ends waits for its last message to arrive: a publisher takes with it what
 # is still on the way.
 FAREWELL = Duration(seconds=0.5)
@@ -163,12 +165,21 @@ def _spin(node: Supervised, executor: SingleThreadedExecutor) -> None:
     """
     wait_s = POLL_S
     if node.due_ns is not None:
-        now_ns = time.monotonic_ns()
-        if now_ns >= node.due_ns:
-            node.tick(now_ns)
-            now_ns = time.monotonic_ns()
-        wait_s = min(max(0.0, (node.due_ns - now_ns) / 1e9), POLL_S)
+        if node.due_ns - time.monotonic_ns() <= QUIET_NS:
+            node.tick(_wait_until(node.due_ns))
+        wait_s = (node.due_ns - QUIET_NS - time.monotonic_ns()) / 1e9
+        wait_s = min(max(0.0, wait_s), POLL_S)
     executor.spin_once(timeout_sec=wait_s)
+
+
+def _wait_until(due_ns: int) -> int:
+    """Sleep, then spin; returns the monotonic time, which is not before ``due_ns``."""
+    left_ns = due_ns - SPUN_NS - time.monotonic_ns()
+    if left_ns > 0:
+        time.sleep(left_ns / 1e9)
+    while (now_ns := time.monotonic_ns()) < due_ns:
+        pass
+    return now_ns
 
 
 def _bring_up(node: LifecycleNode) -> bool:

@@ -142,6 +142,11 @@ EXECUTOR_NODE = (
         default=False,
         description="Compute commands but do not publish them; also by the service `~/dry_run`.",
     ),
+    Parameter(
+        name="cpus",
+        default="",
+        description="Cores that the process keeps to, such as `3` or `2,3`; empty: all.",
+    ),
     AUTOSTART,
 )
 

@@ -4,7 +4,28 @@ from __future__ import annotations
 
 import os
 
+from vla_core.errors import ParameterError
+
 PRIORITY = 20  # of 1..99: above ordinary processes, below interrupts and motor drivers (50)
+
+
+def pin_to(cpus: str) -> None:
+    """Let this process run on some cores alone: a list such as ``2,3``; empty: on all.
+
+    Raises:
+        ParameterError: There is no such core.
+    """
+    if not cpus:
+        return
+    try:
+        os.sched_setaffinity(0, {int(cpu) for cpu in cpus.split(",")})
+    except (ValueError, OverflowError, OSError) as error:
+        raise ParameterError(
+            "no such cores",
+            where="cpus",
+            found=cpus,
+            allowed=f"a list of {','.join(map(str, sorted(os.sched_getaffinity(0))))}",
+        ) from error
 
 
 def prefer_this_process() -> str | None:

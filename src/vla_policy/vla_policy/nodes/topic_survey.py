@@ -172,7 +172,7 @@ class _Listener:
 
     def _elsewhere(self) -> Iterable[str]:
         for topic, types in self._node.get_topic_names_and_types():
-            if self._source.type in types:
+            if self._source.type in types and self._node.count_publishers(topic):
                 yield topic
 
 
