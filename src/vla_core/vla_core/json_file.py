@@ -30,7 +30,7 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("values nested too deeply") from error
     if not isinstance(found, dict):
-        raise ValueError(f"{type(found).__name__} instead of an object")
+        raise ValueError(type(found).__name__)
     return found
 
 

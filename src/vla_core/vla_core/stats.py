@@ -131,13 +131,13 @@ def _read_entry(entry: object, where: str) -> NormStats:
 
 
 def _read_vector(values: object, where: str) -> Vector:
-    numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
-    if not numbers or not values:
+    listed = values if isinstance(values, list) else []
+    if not listed or not all(type(value) in (int, float) for value in listed):
         raise _bad("not a list of numbers", where, type(values).__name__, "a list of numbers")
     try:
-        return np.array(values, dtype=np.float64)
+        return np.array(listed, dtype=np.float64)
     except OverflowError:  # JSON integers have no upper limit
-        return np.full(len(values), np.inf)
+        return np.full(len(listed), np.inf)
 
 
 def _bad(what: str, where: str, found: Any, allowed: Any) -> CheckpointError:

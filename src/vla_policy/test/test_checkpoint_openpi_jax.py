@@ -340,6 +340,21 @@ FAULTS: Mapping[str, tuple[Damage, str]] = {
         header(BIAS, shape=[1 << 24, 1 << 20], chunks=[1 << 23, 1 << 20]),
         "2 chunks where|chunks where 2 belong",
     ),
+    "chunks in other places": (
+        header(QUERY, dimension_separator="/"),
+        r"q_einsum.w; found: dimension_separator '/' instead of '\.'",
+    ),
+    "turned chunks": (header(QUERY, order="F"), "found: order 'F'"),
+    "filtered chunks": (header(QUERY, filters=[{"id": "delta"}]), "found: filters"),
+    "filled gaps": (header(QUERY, fill_value="NaN"), "found: fill_value 'NaN'"),
+    "a later zarr": (header(QUERY, zarr_format=3), "found: zarr_format 3"),
+    "a record": (header(BIAS, dtype=[["a", "<f4"]]), "unsupported type.*bias"),
+    "an unknown compressor": (
+        header(QUERY, compressor={"id": "x" * 99}), "q_einsum.w; found: [^{]{0,300}; allowed"
+    ),
+    "a header that says it twice": (
+        key(f"{BIAS}/.zarray", b'{"shape": [1], "shape": [2]}'), "the key 'shape' twice"
+    ),
     "a bomb": (header(EMBEDDING, shape=[1 << 22, 64], chunks=[1 << 20, 64]), "declared in files"),
     "another shape": (header(QUERY, shape=[4, 8, 63, 16]), r"q_einsum.w \(4, 8, 63, 16\) instead"),
     "other heads": (config(paligemma=HEADS, action_expert={**HEADS, "width": 48, "mlp_dim": 96}),
@@ -352,6 +367,15 @@ FAULTS: Mapping[str, tuple[Damage, str]] = {
         "norm_stats.json",
     ),
 }  # fmt: skip
+
+
+def test_settings_that_say_what_is_usual_are_read(checkpoint: Path) -> None:
+    header(BIAS, fill_value=0.0)(checkpoint)
+    store = database(checkpoint)
+    raw = json.loads(store.read(f"{QUERY}/.zarray").result().value)
+    del raw["dimension_separator"]
+    store.write(f"{QUERY}/.zarray", json.dumps(raw)).result()
+    assert same_weights(read_checkpoint(checkpoint), read_checkpoint(JAX / "pi05"))
 
 
 def test_a_header_cannot_lead_to_another_store(checkpoint: Path) -> None:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from vla_core.errors import CheckpointError
 
-MOST_ENTRIES = 100_000  # an OCDBT checkpoint has some hundred
+MOST_ENTRIES = 20_000  # an OCDBT checkpoint has some hundred
+MOST_LEVELS = 32
 
 
 def checked_names(directory: Path) -> set[str]:
     """Names of the files and folders in a checkpoint directory.
 
     Raises:
-        CheckpointError: There is none, or something in it is a link that leads out of it, or
-            neither a file nor a folder.
+        CheckpointError: There is none, or it is no tree of a checkpoint's size, or something in
+            it is a link that leads out of it, or neither a file nor a folder.
     """
     if not directory.is_dir():
         raise CheckpointError(
@@ -34,25 +39,105 @@ def checked_names(directory: Path) -> set[str]:
         if parent.name == "snapshots":  # of the Hub's cache: links to blobs, some of them shared
             cache = parent.parent.resolve()
             allowed += [cache / "blobs", cache.parent / "blobs"]
-    for count, entry in enumerate(_walk(directory)):
-        target = _target(entry)
-        if count >= MOST_ENTRIES:
-            raise _bad(directory, f"more than {MOST_ENTRIES} entries", "a checkpoint")
-        if not any(target.is_relative_to(root) for root in allowed):
-            raise _bad(entry, f"a link to {target}", "links that stay in the directory")
-        if not (target.is_file() or target.is_dir()):
-            raise _bad(entry, "no regular file", "files and folders")
+    for entry in _entries(directory):
+        found: os.DirEntry[str] | Path = entry
+        if entry.is_symlink():
+            found = target = _target(Path(entry.path))
+            if not any(target.is_relative_to(root) for root in allowed):
+                raise _bad(entry.path, f"a link to {target}", "links that stay in the directory")
+        if not (found.is_file() or found.is_dir()):
+            raise _bad(entry.path, "no regular file", "files and folders")
     return {entry.name for entry in directory.iterdir()}
 
 
 @contextmanager
-def new_directory(directory: Path) -> Iterator[Path]:
-    """A directory to fill that takes its name when it is whole; after a fault there is none.
+def new_directory(directory: Path, *, outside: Path | None = None) -> Iterator[Path]:
+    """A directory to fill that takes its name when it is whole.
+
+    After a fault there is none, nor after Ctrl-C or SIGTERM.
+
+    Args:
+        directory: Must not exist yet, or be empty; ``~`` is the user's home.
+        outside: A directory that it must not lie in.
 
     Raises:
-        CheckpointError: There is something of that name.
+        CheckpointError: There is something of that name, or it cannot be written.
     """
-    directory = directory.absolute()
+    try:
+        directory = _free(directory, outside)
+        partial = directory.with_name(f".{directory.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
+        made = [partial, *(parent for parent in partial.parents if not parent.exists())]
+    except (OSError, RuntimeError) as error:  # RuntimeError: no such user, links in a circle
+        raise _unwritable(directory, error) from error
+    try:
+        with _ending_on_sigterm():
+            partial.mkdir(parents=True)
+            yield partial
+            for entry in [*partial.rglob("*"), partial]:
+                _sync(entry)
+            partial.rename(directory)
+            _sync(directory.parent)
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+    finally:
+        with undisturbed():
+            shutil.rmtree(partial, ignore_errors=True)
+            for path in made:
+                with suppress(OSError):  # not there, or in use by now
+                    path.rmdir()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Holds back Ctrl-C and SIGTERM until what must not be left half-done has ended."""
+    held: list[int] = []
+    with _handled((signal.SIGINT, signal.SIGTERM), lambda number, _: held.append(number)):
+        yield
+    for number in held[:1]:
+        signal.raise_signal(number)
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """SIGTERM unwinds the stack like Ctrl-C, where nobody else handles it."""
+    default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    with _handled([signal.SIGTERM] * default, lambda number, _: sys.exit(128 + number)):
+        yield
+
+
+@contextmanager
+def _handled(numbers: Iterable[int], handler: Callable[[int, Any], object]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _free(directory: Path, outside: Path | None) -> Path:
+    """The absolute path, when nothing is there."""
+    if ":/" in str(directory):  # a Path has joined the two slashes
+        raise CheckpointError(
+            "a checkpoint is written to this machine only",
+            where=str(directory),
+            found="an address",
+            allowed="a directory",
+            fix="write it to a directory, and upload that",
+        )
+    directory = directory.expanduser().resolve()
+    if outside is not None and directory.is_relative_to(outside.resolve()):
+        raise CheckpointError(
+            "a checkpoint is never written into the one that it is made from",
+            where=str(directory),
+            found=f"a directory in {outside}",
+            allowed="a path outside of it",
+            fix="give another directory",
+        )
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
         raise CheckpointError(
             "a checkpoint is never written over something else",
@@ -61,22 +146,26 @@ def new_directory(directory: Path) -> Iterator[Path]:
             allowed="a path that does not exist, or an empty directory",
             fix="give another directory, or remove this one",
         )
-    partial = directory.with_name(f".{directory.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        for entry in [*partial.rglob("*"), partial]:
-            _sync(entry)
-        partial.rename(directory)
-        _sync(directory.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    return directory
 
 
-def _walk(directory: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(directory):  # links to folders are not followed
-        yield from (Path(root, name) for name in (*folders, *files))
+def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
+    """All that lies in a directory and below; links are not followed."""
+    waiting, count = [(str(directory), 1)], 0
+    while waiting:
+        folder, level = waiting.pop()
+        if level > MOST_LEVELS:
+            raise _bad(directory, f"more than {MOST_LEVELS} levels of folders", "a checkpoint")
+        try:
+            with os.scandir(folder) as found:
+                for entry in found:
+                    if (count := count + 1) > MOST_ENTRIES:
+                        raise _bad(directory, f"over {MOST_ENTRIES} entries", "a checkpoint")
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append((entry.path, level + 1))
+                    yield entry
+        except OSError as error:
+            raise _bad(folder, f"{error.strerror}", "folders that can be read") from error
 
 
 def _target(entry: Path) -> Path:
@@ -86,13 +175,24 @@ def _target(entry: Path) -> Path:
         raise _bad(entry, "a link that leads to itself", "files and folders") from error
 
 
-def _bad(where: Path, found: str, allowed: str) -> CheckpointError:
+def _bad(where: Path | str, found: str, allowed: str) -> CheckpointError:
     return CheckpointError(
         "a checkpoint directory holds what it should not",
         where=str(where),
         found=found,
         allowed=allowed,
         fix="copy the files themselves into the directory",
+    )
+
+
+def _unwritable(directory: Path, error: Exception) -> CheckpointError:
+    name = getattr(error, "filename", None)
+    return CheckpointError(
+        "a checkpoint cannot be written",
+        where=str(directory),
+        found=f"{getattr(error, 'strerror', None) or error}{f' ({name})' if name else ''}",
+        allowed="a new directory on a disk with room for it, where you may write",
+        fix="give another directory, make room, or remove what is in the way",
     )
 
 

@@ -7,7 +7,6 @@ Source: https://google.github.io/tensorstore/kvstore/ocdbt and zarr's specificat
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +20,21 @@ import torch
 from torch import Tensor
 
 from vla_core.errors import CheckpointError
+from vla_core.json_file import parse_object
+from vla_policy.checkpoints.folder import undisturbed
 from vla_policy.checkpoints.json_file import read_json_object
 
 DTYPES = {"<f4": torch.float32, "bfloat16": torch.bfloat16, "<f2": torch.float16}
 KEY = re.compile(r"([^/]+)/(\.zarray|\.zattrs|\d+(?:\.\d+)*)")
+#: What else a header may say. By other values tensorstore would look for chunks in other places
+#: and fill in what it does not find, or turn the array.
+SETTINGS: Mapping[str, tuple[object, ...]] = {
+    "zarr_format": (2,),
+    "order": ("C",),
+    "filters": (None,),
+    "fill_value": (None, 0),
+    "dimension_separator": (".",),
+}
 MANIFEST, TREE = "manifest.ocdbt", "_METADATA"
 LARGEST_DIMENSION = 1 << 24
 MOST_COMPRESSION = 20  # weights shrink by a third; more is a trap
@@ -32,6 +42,8 @@ UNCHECKED_BYTES = 1 << 30  # what may be declared in however small a file
 WRITTEN_BYTES = 128 << 20  # of one chunk, and of chunks that wait to be written together
 NODES_BYTES = 64 << 20  # cache for the database's own index
 THREADS = 4
+
+ERRORS = (ValueError, OSError, RuntimeError, NotImplementedError, KeyError, IndexError)
 
 Result = TypeVar("Result")
 
@@ -164,9 +176,7 @@ class OcdbtWriter:
         specs = {key: self._spec(key) for key in self.arrays}
         # All at once: the database writes what comes together in one step.
         opening = {key: ts.open(spec, context=context, create=True) for key, spec in specs.items()}
-        self._stores = _checked(
-            str(self.path), lambda: {key: future.result() for key, future in opening.items()}
-        )
+        self._stores = _written(lambda: {key: f.result() for key, f in opening.items()})
 
     def write(self, key: str, index: tuple[int, ...], tensor: Tensor) -> None:
         """Writes what lies at ``index`` along the first axes of an array."""
@@ -176,7 +186,7 @@ class OcdbtWriter:
         else:
             array = tensor.numpy()
         store = self._stores[key].with_transaction(self._waiting)
-        _checked(f"{self.path}, {key}", lambda: store[index].write(array).result())
+        _written(lambda: store[index].write(array).result())
         self._waiting_bytes += array.nbytes
         if self._waiting_bytes >= WRITTEN_BYTES:
             self.close()
@@ -184,7 +194,7 @@ class OcdbtWriter:
     def close(self) -> None:
         """Writes what waits; each such step costs a new version of the database's index."""
         waiting, self._waiting, self._waiting_bytes = self._waiting, ts.Transaction(), 0
-        _checked(str(self.path), waiting.commit_sync)
+        _written(waiting.commit_sync)
 
     def _spec(self, key: str) -> dict[str, Any]:
         sizes = self.arrays[key]
@@ -229,11 +239,14 @@ def _context(cache_bytes: int) -> Any:
 def _header(store: Any, name: str, where: str) -> ArraySizes:
     text = _checked(where, lambda: store.read(f"{name}/.zarray").result().value)
     try:
-        raw = json.loads(text)
+        raw = parse_object(text)
         shape, chunks, code = tuple(raw["shape"]), tuple(raw["chunks"]), raw["dtype"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise _damaged(where, f"a header that cannot be read: {error!r}") from error
-    if code not in DTYPES:
+    for setting, allowed in SETTINGS.items():
+        if raw.get(setting, allowed[0]) not in allowed:
+            raise _damaged(where, f"{setting} {raw[setting]!r} instead of {allowed[0]!r}")
+    if not isinstance(code, str) or code not in DTYPES:
         raise CheckpointError(
             "a weight has an unsupported type",
             where=where,
@@ -282,8 +295,22 @@ def _checked(where: str, act: Callable[[], Result]) -> Result:
     """tensorstore's errors of any kind as ours."""
     try:
         return act()
-    except (ValueError, OSError, RuntimeError, NotImplementedError, KeyError, IndexError) as error:
-        raise _damaged(where, str(error)[:500]) from error
+    except ERRORS as error:
+        raise _damaged(where, _brief(error)) from error
+
+
+def _written(act: Callable[[], Result]) -> Result:
+    """The same of writing, to its end: after an interruption its threads would go on."""
+    with undisturbed():
+        try:
+            return act()
+        except ERRORS as error:
+            raise OSError(_brief(error)) from error
+
+
+def _brief(error: Exception) -> str:
+    """Without the specification of the store that tensorstore appends."""
+    return str(error).partition(" [")[0][:300]
 
 
 def _damaged(where: str, found: object) -> CheckpointError:

@@ -107,7 +107,7 @@ def convert(
     if dtype is not None:
         stored = replace(stored, dtypes={n: parameter_dtype(n, dtype) for n in stored.dtypes})
     sums: dict[str, int] = {}
-    with new_directory(directory) as partial:
+    with new_directory(directory, outside=stored.path) as partial:
         WRITERS[to](partial, replace(stored, stream=lambda: _summed(stored, sums)))
         again = read_checkpoint(partial, stored.config, keep_lora=True)
         _require_same(stored, sums, again, to)
