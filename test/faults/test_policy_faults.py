@@ -6,7 +6,8 @@ import signal
 
 import pytest
 from sensor_msgs.msg import JointState
-from vla_system_tests.commands import check_limits, positions
+from vla_system_tests.commands import check_limits, is_silent, positions
+from vla_system_tests.motion import stamp_s
 from vla_system_tests.system import EXECUTOR, POLICY, SMALL_ROBOT, System
 
 from vla_core.contract import load_contract
@@ -22,17 +23,6 @@ COUNTED = {
 }
 
 
-def _stamp_s(message: JointState) -> float:
-    return float(message.header.stamp.sec + message.header.stamp.nanosec * 1e-9)
-
-
-def _is_silent(system: System) -> bool:
-    """Whether the executor goes on ticking without a command."""
-    since = len(system.commanded)
-    system.wait_ticks(50)
-    return len(system.commanded) == since
-
-
 def test_P4_after_kill_9_the_chunk_runs_to_its_end_then_holds_then_latches(system: System) -> None:
     _, executor, policy = system.start_swaying_robot()
     since = len(system.status)
@@ -42,10 +32,10 @@ def test_P4_after_kill_9_the_chunk_runs_to_its_end_then_holds_then_latches(syste
     system.wait_state("LATCHED", since=holding)
     assert executor.is_running()
     last = [chunk for chunk in system.chunks.messages if chunk.points][-1]
-    end_s = _stamp_s(last) + len(last.points) / CONTRACT.policy_rate_hz
-    executed = [_stamp_s(m) for m in system.commanded.messages if _stamp_s(m) < end_s]
+    end_s = stamp_s(last) + len(last.points) / CONTRACT.policy_rate_hz
+    executed = [stamp_s(m) for m in system.commanded.messages if stamp_s(m) < end_s]
     assert end_s - max(executed) < 0.5
-    assert _is_silent(system)
+    assert is_silent(system)
     assert check_limits(CONTRACT, system) > 0
 
 
@@ -62,7 +52,7 @@ def test_P4_P12_a_new_policy_waits_for_resume_and_continues_from_the_measured_po
     system.wait(
         lambda: sum(len(c.points) > 0 for c in system.chunks.messages[chunks:]) > 3, "new chunks"
     )
-    assert _is_silent(system)
+    assert is_silent(system)
     assert system.state() == "LATCHED"
 
     pose = list(measured.messages[-1].position)
@@ -85,15 +75,31 @@ def test_P4_a_failing_policy_is_counted_and_the_robot_stops_until_resume(
     system.wait_state("LATCHED", since=since)
     assert executor.is_running()
     assert policy.is_running()
-    assert _is_silent(system)
+    assert is_silent(system)
     system.prompt("sway")
     chunks = len(system.chunks)
     system.wait(lambda: len(system.chunks) > chunks + 3, "sound chunks")
-    assert _is_silent(system)
+    assert is_silent(system)
     assert check_limits(CONTRACT, system) > 0
     since = len(system.status)
     system.resume()
     system.wait_state("RUNNING", since=since)
+
+
+def test_P4_a_policy_that_eats_all_memory_stops_the_robot_and_nothing_else(
+    system: System,
+) -> None:
+    """It may live on without memory, or die of it: both happen."""
+    _, executor, policy = system.start_swaying_robot()
+    since = len(system.status)
+    system.prompt("eat")
+    system.wait_state("LATCHED", since=since)
+    system.wait(
+        lambda: not policy.is_running() or "MemoryError" in policy.output, "no memory is left"
+    )
+    assert executor.is_running()
+    assert is_silent(system)
+    assert check_limits(CONTRACT, system) > 0
 
 
 def test_P4_a_hanging_policy_stops_the_robot_and_can_still_be_ended(system: System) -> None:

@@ -51,3 +51,22 @@ def check_limits(contract: Contract, system: System, since: int = 0) -> int:
     assert (accelerations[three] <= allowed).all(), np.argwhere(accelerations > allowed)[:5]
     assert not any(joint.kind is Kind.VELOCITY for joint in joints), "judge these by other rules"
     return int(three.sum())
+
+
+def is_silent(system: System) -> bool:
+    """Whether no command comes for fifty ticks."""
+    commands = len(system.commanded)
+    system.wait_ticks(50)
+    return len(system.commanded) == commands
+
+
+def check_latched_until_resume(system: System, contract: Contract) -> None:
+    """With sound chunks again nothing moves before ~/resume; all commands keep the limits."""
+    chunks = len(system.chunks)
+    system.wait(lambda: any(c.points for c in system.chunks.messages[chunks:]), "chunks again")
+    assert is_silent(system)
+    assert system.state() == "LATCHED"
+    since = len(system.status)
+    system.resume()
+    system.wait_state("RUNNING", since=since)
+    assert check_limits(contract, system) > 0

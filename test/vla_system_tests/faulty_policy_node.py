@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from vla_policy.nodes.lifecycle import run
 SPEED = 0.3  # rad/s of the first joint
 FAR = 0.5  # rad, where it turns
 SLOW_S = 1.5  # longer than a chunk
+EATEN_BYTES, MOUTHFUL_BYTES = 1 << 29, 1 << 16
 LOADS_S = 300.0  # the checkpoint "slow", as a large one may
 
 
@@ -31,6 +34,7 @@ class FaultyPolicy:
         self._column = contract.state.index(contract.action_names[0])
         self._step = SPEED / contract.policy_rate_hz
         self._goal = FAR
+        self._eaten: list[bytes] = []
 
     def reset(self) -> None:
         """Nothing to forget."""
@@ -45,6 +49,8 @@ class FaultyPolicy:
                 raise RuntimeError("planted fault")
             case "memory":
                 np.empty(1 << 60)
+            case "eat":
+                self._eat()
             case "hang":
                 threading.Event().wait()
             case "freeze":
@@ -56,6 +62,15 @@ class FaultyPolicy:
             case "short":
                 return actions[:, :-1]
         return actions
+
+    def _eat(self) -> None:
+        """All the memory that a limit of the system leaves; it stays eaten."""
+        if not self._eaten:
+            in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            limits = (in_use + EATEN_BYTES, resource.RLIM_INFINITY)
+            resource.setrlimit(resource.RLIMIT_AS, limits)
+        while True:
+            self._eaten.append(b"\x01" * MOUTHFUL_BYTES)
 
     def _sway(self, state: FloatArray) -> FloatArray:
         start = state[self._column]
