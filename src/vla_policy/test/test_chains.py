@@ -221,7 +221,7 @@ def refusals() -> list[Any]:
         pytest.param(
             "ur5",
             {"norm_stats": {"arx": stats_for(ur5_robot), "trossen": stats_for(aloha_robot)}},
-            "found: arx, trossen",
+            "found: ur5e; allowed: arx, trossen",
             id="several assets of other robots",
         ),
         pytest.param(

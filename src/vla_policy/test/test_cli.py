@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
-from typing import Any
 
 import golden_model_case as golden
 import numpy as np
 import pytest
 
+from vla_core.stats import load_norm_stats, save_norm_stats
 from vla_policy.cli import convert_checkpoint, infer, inspect, make_random_checkpoint
 from vla_policy.cli import list as list_command
-from vla_policy.cli.recorded_case import compare, load_case
+from vla_policy.cli.case_file import load_case
+from vla_policy.cli.recorded_case import compare
 
 CASES = ("pi0", "pi05", "jax/pi0", "jax/pi05", "jax/lora", "jax/pi0_fast")
 
@@ -58,52 +61,10 @@ def test_infer_in_bfloat16_is_as_near_as_the_reference_in_bfloat16(tmp_path: Pat
     assert all(errors[name] < max(3 * own[name], 1e-2) for name in errors), (errors, own)
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda case: case.pop("in/tokens"), "a case without inputs"),
-        (lambda case: case.pop("in/noise"), "lacks an array.*allowed: in/noise"),
-        (lambda case: case.update({"in/image/cam9": case["in/image/base_0_rgb"]}), "cam9"),
-        (lambda case: case.update({"in/tokens": case["in/tokens"][:1]}), "wrong shape"),
-        (lambda case: case.update({"in/tokens": case["in/tokens"] + 10**6}), "does not know"),
-        (lambda case: case.update({"in/tokens": case["in/tokens"].astype(str)}), "wrong shape"),
-        (lambda case: case.update({"in/noise": case["in/noise"][:, 1:]}), "where: in/noise"),
-        (lambda case: case.update({"in/time": case["in/time"][:1]}), "where: in/time"),
-        (lambda case: case.update({"in/image/base_0_rgb": np.zeros(3)}), "in/image/base_0_rgb"),
-    ],
-    ids=[
-        *("no tokens", "no noise", "foreign camera", "other batch", "ids", "text", "horizon"),
-        *("times", "no picture"),
-    ],
-)
-def test_a_bad_case_is_one_message(
-    damage: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    directory = golden.GOLDEN / "pi0"
-    case = load_case(directory / "case.npz")
-    damage(case)
-    np.savez(tmp_path / "case.npz", **case)  # type: ignore[arg-type]
-    arguments = ["--checkpoint", str(directory), "--case", str(tmp_path / "case.npz")]
-    assert infer.main(arguments) == 1
-    assert_one_message(capsys, message)
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
-def test_a_damaged_case_is_one_message(
-    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "case.npz").write_bytes(content)
-    arguments = ["--checkpoint", str(golden.GOLDEN / "pi0"), "--case", str(tmp_path / "case.npz")]
-    assert infer.main(arguments) == 1
-    assert_one_message(capsys, "a case cannot be read")
-
-
 def assert_one_message(capsys: pytest.CaptureFixture[str], message: str) -> None:
     written = capsys.readouterr()
     assert written.out == ""
     last = written.err.strip().splitlines()[-1]
-    import re
-
     assert re.search(message, last), last
 
 
@@ -120,8 +81,56 @@ def test_infer_runs_an_example_and_times_it(
 def test_infer_refuses_an_example_of_another_robot(
     random_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert infer.main(["--checkpoint", str(random_checkpoint), "--example", "aloha"]) == 1
+    arguments = ["--checkpoint", str(random_checkpoint), "--example", "aloha"]
+    assert infer.main(arguments) == 1
+    assert_one_message(
+        capsys, "another robot than the example.*found: adapter ur5.*--robot ur5, or aloha"
+    )
+    assert infer.main([*arguments, "--robot", "aloha"]) == 1
     assert_one_message(capsys, "statistics do not fit robot aloha.*found: 7.*14")
+
+
+def test_infer_refuses_a_recipe_of_another_robot_than_the_example(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--checkpoint", str(golden.GOLDEN / "pi0"), "--example", "ur5"]
+    assert infer.main([*arguments, "--recipe", "pi0_aloha_pen_uncap"]) == 1
+    assert_one_message(capsys, "another robot than the example.*found: adapter aloha")
+
+
+@pytest.mark.parametrize(
+    ("options", "ignored"),
+    [
+        (["--example", "ur5", "--out", "x.npz"], "not with --example: --out"),
+        (["--contract", "x", "--robot", "ur5"], "not with --contract: --robot"),
+        (["--case", "x", "--prompt", "fold", "--num-steps", "10"], "--num-steps, --prompt"),
+    ],
+)
+def test_infer_takes_no_option_that_it_would_ignore(
+    options: list[str], ignored: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        infer.main(["--checkpoint", "x", *options])
+    assert ended.value.code == 2
+    assert ignored in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "message"),
+    [
+        ("pi05_droidd", "no checkpoint directory, and no recipe.*did you mean pi05_droid,"),
+        ("zzzzzz", "no checkpoint directory, and no recipe.*ros2 run vla_policy list"),
+        ("hold:", "this policy has no checkpoint; where: checkpoint; found: hold:"),
+        ("replay:folder#0", "this policy has no checkpoint"),
+    ],
+)
+def test_a_checkpoint_that_is_none_is_told_with_what_may_be_meant(
+    checkpoint: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inspect.main(["--checkpoint", checkpoint]) == 1
+    assert_one_message(capsys, message)
+    assert infer.main(["--checkpoint", checkpoint, "--example", "droid"]) == 1
+    assert_one_message(capsys, message)
 
 
 def test_infer_times_a_model_that_lacks_what_a_robot_needs(
@@ -159,6 +168,22 @@ def test_inspect_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> Non
     assert inspect.main(["--checkpoint", str(golden.GOLDEN / "pi0"), "--json"]) == 0
     missing = json.loads(capsys.readouterr().out)["missing"]
     assert [entry.split(" ")[0] for entry in missing] == ["normalisation", "tokenizer.model"]
+
+
+def test_inspect_says_what_cannot_be_used(
+    random_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "checkpoint"
+    shutil.copytree(random_checkpoint, damaged)
+    (damaged / "tokenizer.model").write_bytes(b"junk")
+    file = damaged / "assets" / "ur5e" / "norm_stats.json"
+    save_norm_stats(file, {"state": load_norm_stats(file)["state"]})
+    assert inspect.main(["--checkpoint", str(damaged), "--json"]) == 0
+    missing = json.loads(capsys.readouterr().out)["missing"]
+    assert missing == [
+        "statistics ur5e: no actions.mean, actions.std",
+        f"the tokenizer cannot be read: {damaged / 'tokenizer.model'}",
+    ]
 
 
 def test_inspect_refuses_a_recipe_of_another_model(capsys: pytest.CaptureFixture[str]) -> None:

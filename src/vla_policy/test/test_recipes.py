@@ -104,6 +104,11 @@ def test_unknown_names_and_those_that_cannot_run_are_refused_with_a_reason() -> 
         recipes.get("paligemma_vq_droid")
 
 
+def test_a_misspelt_name_is_answered_with_the_nearest_first() -> None:
+    with pytest.raises(CheckpointError, match=r"found: pi05_droidd; allowed: pi05_droid, "):
+        recipes.get("pi05_droidd")
+
+
 def test_recipes_do_not_need_torch() -> None:
     code = "import sys; from vla_policy import recipes; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

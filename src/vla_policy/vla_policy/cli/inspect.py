@@ -13,7 +13,7 @@ from vla_core.stats import NormStats
 from vla_policy.checkpoints.stored import StoredCheckpoint
 from vla_policy.cli.command import DONE, add_checkpoint, outcome
 from vla_policy.models.config import GemmaConfig, Pi0Config, SiglipConfig
-from vla_policy.policies.source import lacking, read_source
+from vla_policy.policies.source import lacking, read_source, unusable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,7 +62,7 @@ def describe(stored: StoredCheckpoint) -> dict[str, Any]:
         },
         "tokenizer": str(stored.tokenizer or "none beside the weights"),
         "contract": stored.contract or "not stated",
-        "missing": lacking(stored),
+        "missing": lacking(stored) + unusable(stored),
         "notes": list(stored.notes),
     }
     if isinstance(config, Pi0Config):

@@ -10,17 +10,14 @@ Shapes: B batch, H horizon, D model action dims, L row length, T generated token
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vla_core.errors import PolicyError
-from vla_policy.models.config import ModelConfig
+from vla_policy.models.config import LARGEST, ModelConfig
 from vla_policy.models.inputs import ModelInputs
 from vla_policy.models.pi0 import Pi0
 from vla_policy.models.pi0_fast import Pi0Fast
@@ -28,30 +25,6 @@ from vla_policy.models.pi0_fast import Pi0Fast
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Shape: TypeAlias = tuple[int | None, ...]
 FLOW_STEPS = (10, 5)
-UNREADABLE = (ValueError, OSError, EOFError, BadZipFile, ZlibError)
-
-
-def load_case(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a case; objects in the file are refused.
-
-    Raises:
-        PolicyError: It is no npz file, or holds no inputs.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            case = dict(arrays)
-    except (*UNREADABLE, AttributeError, TypeError) as error:  # the last two: a bare npy array
-        raise PolicyError(
-            "a case cannot be read", where=str(path), found=error, allowed="an npz file"
-        ) from error
-    if "in/tokens" not in case:
-        raise PolicyError(
-            "a case without inputs",
-            where=str(path),
-            found=", ".join(sorted(case)[:8]),
-            allowed="arrays in/tokens, in/token_mask, in/image/<camera>, ...",
-        )
-    return case
 
 
 @torch.no_grad()
@@ -59,7 +32,8 @@ def run_case(model: Pi0 | Pi0Fast, case: Arrays) -> dict[str, NDArray[Any]]:
     """`out/...` for the `in/...` of a case.
 
     Raises:
-        PolicyError: An array that the model needs is missing or of the wrong shape.
+        PolicyError: An array that the model needs is missing or of the wrong shape, or what the
+            model computes is not finite.
     """
     try:
         results = _flow(model, case) if isinstance(model, Pi0) else _fast(model, case)
@@ -69,7 +43,7 @@ def run_case(model: Pi0 | Pi0Fast, case: Arrays) -> dict[str, NDArray[Any]]:
             found=", ".join(sorted(n for n in case if n.startswith("in/"))),
             allowed=error.args[0],
         ) from error
-    return {f"out/{name}": tensor.cpu().numpy() for name, tensor in results.items()}
+    return {f"out/{name}": _finite(tensor, f"out/{name}") for name, tensor in results.items()}
 
 
 def random_case(config: ModelConfig) -> dict[str, NDArray[Any]]:
@@ -95,15 +69,15 @@ def run_once(model: Pi0 | Pi0Fast, case: Arrays, num_steps: int) -> NDArray[Any]
     """What one inference computes: actions (B, H, D), or tokens (B, T)."""
     inputs = _inputs(model, case)
     if not isinstance(model, Pi0):
-        return model.generate(inputs).tokens.cpu().numpy()
+        return _finite(model.generate(inputs).tokens, "tokens")
     noise = torch.tensor(case["in/noise"], device=model.device)
-    return model.sample_actions(inputs, noise, num_steps).cpu().numpy()
+    return _finite(model.sample_actions(inputs, noise, num_steps), "actions")
 
 
 def compare(results: Arrays, case: Arrays, recorded: str = "out") -> dict[str, float]:
     """Largest difference over the largest magnitude, by name, where the case has the output.
 
-    Tokens count as 0 where all are equal, else as infinite.
+    Tokens count as 0 where all are equal, else as infinite; so does what cannot be compared.
     """
     errors = {}
     for name, found in results.items():
@@ -116,8 +90,24 @@ def compare(results: Arrays, case: Arrays, recorded: str = "out") -> dict[str, f
             errors[name] = 0.0 if np.array_equal(found, wanted) else float("inf")
         else:
             scale = float(np.abs(wanted).max()) or 1.0
-            errors[name] = float(np.abs(found.astype(np.float64) - wanted).max()) / scale
+            error = float(np.abs(found.astype(np.float64) - wanted).max()) / scale
+            errors[name] = error if np.isfinite(error) else float("inf")
     return errors
+
+
+def _finite(output: torch.Tensor, name: str) -> NDArray[Any]:
+    if not bool(output.isfinite().all()):
+        raise PolicyError(
+            "what the model computes is not finite",
+            where=name,
+            found="NaN or infinity",
+            fix="its weights may be damaged: fetch the checkpoint again; or use float32",
+        )
+    return output.cpu().numpy()
+
+
+def _has(case: Arrays, prefix: str) -> bool:
+    return any(name.startswith(prefix) for name in case)
 
 
 def _flow(model: Pi0, case: Arrays) -> dict[str, torch.Tensor]:
@@ -147,12 +137,12 @@ def _fast(model: Pi0Fast, case: Arrays) -> dict[str, torch.Tensor]:
     results = {"tokens": written.tokens}
     if written.logits is not None:
         results["logits"] = written.logits
-    if "in/stop/tokens" in case:  # one prompt that ends early, with the images of the first row
+    if _has(case, "in/stop/"):  # one prompt that ends early, with the images of the first row
         written = model.generate(_inputs(model, case, "in/stop/", rows=1), keep_logits=True)
         results["stop/tokens"] = written.tokens
         if written.logits is not None:
             results["stop/logits"] = written.logits
-    if "in/train/tokens" in case:
+    if _has(case, "in/train/"):
         inputs = _inputs(model, case, "in/train/")
         ar_mask, loss_mask = (
             torch.tensor(
@@ -178,16 +168,16 @@ def _inputs(
             found=", ".join(sorted(unknown)),
             allowed=", ".join(model.config.image_keys),
         )
-    tokens = _array(case, f"{prompt}tokens", (None, None), "ui")
-    if tokens.size and not 0 <= tokens.min() <= tokens.max() < model.config.vocab_size:
+    if not cameras:
         raise PolicyError(
-            "the case has tokens that the model does not know",
-            where=f"{prompt}tokens",
-            found=f"{tokens.min()} to {tokens.max()}",
-            allowed=f"0 to {model.config.vocab_size - 1}",
+            "the case has no camera",
+            found="no in/image/<camera>",
+            allowed=", ".join(model.config.image_keys),
         )
+    tokens, token_mask = _prompt(model, case, prompt)
     state = np.zeros((len(tokens), model.config.action_dim), np.float32)
-    if "in/state" in case and isinstance(model, Pi0):  # pi0-FAST has it in its prompt
+    kind = model.config.model_type  # pi0-FAST has the state in its prompt, and so has pi0.5
+    if kind == "pi0" or (kind == "pi05" and "in/state" in case):
         state = _array(case, "in/state", state.shape, "f")
     return ModelInputs.from_numpy(
         images={
@@ -197,10 +187,32 @@ def _inputs(
             n: _array(case, f"in/image_mask/{n}", (None,), "bui")[:rows] for n in cameras
         },
         tokens=tokens,
-        token_mask=_array(case, f"{prompt}token_mask", tokens.shape, "bui"),
+        token_mask=token_mask,
         state=state,
         device=model.device,
     )
+
+
+def _prompt(model: Pi0 | Pi0Fast, case: Arrays, prompt: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(B, L) token ids and which of them count: at least one in each row."""
+    tokens = _array(case, f"{prompt}tokens", (None, None), "ui")
+    mask = _array(case, f"{prompt}token_mask", tokens.shape, "bui")
+    longest = LARGEST["max_token_len"]
+    if not tokens.size or tokens.shape[1] > longest or not mask.any(axis=1).all():
+        raise PolicyError(
+            "the case has no prompt, or too long a one",
+            where=f"{prompt}tokens",
+            found=f"{tokens.shape}, of which {mask.astype(bool).sum()} count",
+            allowed=f"at least one token in each row, at most {longest}",
+        )
+    if not 0 <= tokens.min() <= tokens.max() < model.config.vocab_size:
+        raise PolicyError(
+            "the case has tokens that the model does not know",
+            where=f"{prompt}tokens",
+            found=f"{tokens.min()} to {tokens.max()}",
+            allowed=f"0 to {model.config.vocab_size - 1}",
+        )
+    return tokens, mask
 
 
 def _float(model: Pi0, case: Arrays, name: str, shape: Shape) -> torch.Tensor:
@@ -220,5 +232,9 @@ def _array(case: Arrays, name: str, shape: Shape, kinds: str) -> NDArray[Any]:
             where=name,
             found=f"{array.dtype} {array.shape}",
             allowed=f"{shape}, type {' or '.join(kinds)}",
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise PolicyError(
+            "an array of the case is not finite", where=name, found="NaN or infinity"
         )
     return array

@@ -148,10 +148,10 @@ def choose_statistics(
     if name not in found:
         raise CheckpointError(
             "the checkpoint has no normalisation statistics of this name",
-            where=f"{stored.path}, {name}",
-            found=", ".join(sorted(found)) or "none",
-            allowed=asset_id or robot.asset_id,
-            fix="set asset_id to one of those found if it was computed on this robot's data",
+            where=str(stored.path),
+            found=name,
+            allowed=", ".join(sorted(found)) or "nothing, for it has none",
+            fix="set asset_id to one of those that it has, if computed on this robot's data",
         )
     _log.info("norm_stats=%s of=%s robot=%s", name, stored.path, robot.name)
     dims = {"state": robot.model_state_dim, "actions": robot.model_action_dim}

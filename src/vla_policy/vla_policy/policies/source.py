@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vla_core.contract import Contract
 from vla_core.errors import CheckpointError
+from vla_core.scaling import check_statistics
 from vla_policy import recipes, robots
 from vla_policy.checkpoints.cloud_storage import paligemma_tokenizer
 from vla_policy.checkpoints.hub import local_directory
 from vla_policy.checkpoints.open import read_checkpoint
 from vla_policy.checkpoints.stored import StoredCheckpoint
+from vla_policy.policies.open import HOLD
+from vla_policy.policies.pipeline import make_tokenizer
+from vla_policy.policies.replay import REPLAY
 from vla_policy.recipes.recipe import FAST_TOKENIZER, Recipe
 from vla_policy.robots.robot import Robot
 from vla_policy.tokenizers.paligemma import ENVIRONMENT_VARIABLE
@@ -61,6 +66,14 @@ def read_source(checkpoint: str, recipe: str = "", *, keep_lora: bool = False) -
     Raises:
         CheckpointError: There is no such checkpoint or recipe, or they do not fit.
     """
+    if checkpoint == HOLD or checkpoint.startswith(REPLAY):
+        raise CheckpointError(
+            "this policy has no checkpoint",
+            where="checkpoint",
+            found=checkpoint,
+            allowed="a directory, an address, or a recipe's name",
+            fix="give it to a launch file, or to infer with --contract",
+        )
     named = recipes.named(checkpoint, recipe)
     if recipes.named(checkpoint, "") is not None:
         released = recipes.get(checkpoint).checkpoint
@@ -72,6 +85,15 @@ def read_source(checkpoint: str, recipe: str = "", *, keep_lora: bool = False) -
                 fix=f"checkpoint:=DIRECTORY recipe:={checkpoint}",
             )
         checkpoint = released
+    elif checkpoint.strip() and "/" not in checkpoint and not Path(checkpoint).exists():
+        near = recipes.nearest(checkpoint)
+        raise CheckpointError(
+            "no checkpoint directory, and no recipe, of this name",
+            where=checkpoint,
+            found="nothing",
+            allowed="a directory, an address, or a recipe's name",
+            fix=f"did you mean {', '.join(near)}?" if near else "ros2 run vla_policy list",
+        )
     stored = read_checkpoint(checkpoint, named.config() if named else None, keep_lora=keep_lora)
     if "://" in checkpoint:
         stored = _with_tokenizers(stored, named)
@@ -98,6 +120,23 @@ def lacking(stored: StoredCheckpoint) -> list[str]:
     if stored.config.model_type == "pi0_fast" and stored.fast_tokenizer is None:
         missing.append("fast_tokenizer/")
     return missing
+
+
+def unusable(stored: StoredCheckpoint) -> list[str]:
+    """What of these files is there and would be refused for any robot."""
+    found = []
+    for asset_id, stats in stored.norm_stats.items():
+        try:
+            check_statistics(stats, stored.processing.scaling)
+        except CheckpointError as error:
+            found.append(f"statistics {asset_id}: {error.found}")
+    needs_fast = stored.config.model_type == "pi0_fast" and stored.fast_tokenizer is None
+    if stored.tokenizer is not None and not needs_fast:
+        try:
+            make_tokenizer(stored)
+        except CheckpointError as error:
+            found.append(f"{error.what}: {error.where}")
+    return found
 
 
 def robot_for(source: Source, contract: Contract) -> Robot:

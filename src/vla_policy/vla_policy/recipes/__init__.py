@@ -6,6 +6,7 @@ policy needs, and where training starts from.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from vla_core.errors import CheckpointError
@@ -44,8 +45,14 @@ def get(name: str) -> Recipe:
             "this named policy does not run here", found=name, fix=NOT_HERE[name]
         )
     if name not in RECIPES:
-        raise CheckpointError("unknown named policy", found=name, allowed=", ".join(RECIPES))
+        names = dict.fromkeys([*nearest(name), *RECIPES])
+        raise CheckpointError("unknown named policy", found=name, allowed=", ".join(names))
     return RECIPES[name]
+
+
+def nearest(name: str) -> list[str]:
+    """What a misspelt name may mean, best first."""
+    return get_close_matches(name, RECIPES)
 
 
 def named(checkpoint: str, recipe: str) -> Recipe | None:
