@@ -149,6 +149,45 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         step("normalizer", lambda s: s["config"]["norm_map"].update(VISUAL="MEAN_STD")),
         "pictures are normalised",
     ),
+    "bounds the wrong way round": (
+        statistics(lambda t: t.update({"observation.state.q99": t["observation.state.q01"] - 1})),
+        "q99 lies below q01.*observation.state",
+    ),
+    "a state file without the state": (
+        statistics(lambda t: {n: v for n, v in t.items() if not n.startswith("observation.")}),
+        "a state file without statistics.*none of observation.state",
+    ),
+    "the weights as a state file": (
+        step("normalizer", lambda s: s.update(state_file="model.safetensors")),
+        "a state file without statistics.*model.safetensors",
+    ),
+    **{
+        f"normalised keys that are {keys!r}": (
+            step("normalizer", lambda s, k=keys: s["config"].update(normalize_observation_keys=k)),
+            "no list of names.*normalize_observation_keys",
+        )
+        for keys in (3, "observation.state", [["a"]], {"observation.state": True})
+    },
+    **{
+        f"a {key} of {size}": (
+            lambda d, k=key, n=size: edit_config(d, **{k: n}),
+            f"size out of range.*{key}; found: {size}",
+        )
+        for key in ("max_state_dim", "max_action_dim")
+        for size in (-1, 0, 10**12)
+    },
+    "a huge feature": (
+        lambda d: edit_config(
+            d, output_features={"action": {"type": "ACTION", "shape": [10**12]}}
+        ),
+        "no feature.*action",
+    ),
+    "a key twice": (
+        lambda d: (d / "config.json").write_text(
+            (d / "config.json").read_text().replace("{", '{"chunk_size": 7,', 1)
+        ),
+        "the key 'chunk_size' twice",
+    ),
     "an unknown mode": (
         step("normalizer", lambda s: s["config"]["norm_map"].update(STATE="COSINE")),
         "unknown mode of normalisation.*COSINE",

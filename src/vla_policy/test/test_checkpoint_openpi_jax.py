@@ -362,6 +362,7 @@ FAULTS: Mapping[str, tuple[Damage, str]] = {
     "a link out": (link, "link to /etc/passwd"),
     "NaN": (plant_nan, "action_out_proj.bias; found: 1 of 32"),
     "other family": (config(pi05=False, model_type="pi0"), "pi0 in config.json and pi05 in the"),
+    "two families": (config(pi05=False), "pi05 is False beside pi05"),
     "bad statistics": (
         lambda d: next((d / "assets").rglob("norm_stats.json")).write_text("{}"),
         "norm_stats.json",

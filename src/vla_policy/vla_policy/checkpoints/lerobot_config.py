@@ -33,6 +33,7 @@ MODES = {
 }
 DEFAULT_MODES = {"pi0": "MEAN_STD", "pi05": "QUANTILES", "pi0_fast": "MEAN_STD"}
 TOKENS = {"pi0": 48, "pi05": 200, "pi0_fast": 200}
+MOST_DIMS = 1 << 14  # of states, actions and sides of pictures
 SIZES = ("paligemma", "action_expert", "siglip", "vocab_size")  # this suite's own keys
 #: What changes the numbers, and the one value that can be run.
 FIXED: Mapping[str, Any] = {
@@ -87,11 +88,11 @@ class PolicyConfig:
 
     @property
     def max_state_dim(self) -> int:
-        return int(value(self.raw, "max_state_dim", int, self.where, default=32))
+        return _width(self.raw, "max_state_dim", self.where)
 
     @property
     def max_action_dim(self) -> int:
-        return int(value(self.raw, "max_action_dim", int, self.where, default=32))
+        return _width(self.raw, "max_action_dim", self.where)
 
     @property
     def tokens(self) -> int:
@@ -143,14 +144,14 @@ def read_config(directory: Path) -> PolicyConfig:
     real = tuple(name for name in cameras if not slot(name).startswith(EMPTY_CAMERA))
     if len({slot(name) for name in real}) != len(real):
         raise bad("two cameras have the same name", f"{where}, input_features", real, "different")
-    most = value(raw, "max_state_dim", int, where, default=32)
+    widths = {key: _width(raw, key, where) for key in ("max_state_dim", "max_action_dim")}
     return PolicyConfig(
         where=where,
         kind=kind,
         raw=raw,
         cameras=real,
-        state_dims=inputs.get(STATE, ("STATE", (most,)))[1][0],
-        action_dims=outputs.get(ACTION, ("ACTION", (_width(raw, where),)))[1][0],
+        state_dims=inputs.get(STATE, ("STATE", (widths["max_state_dim"],)))[1][0],
+        action_dims=outputs.get(ACTION, ("ACTION", (widths["max_action_dim"],)))[1][0],
         modes=read_modes(raw.get("normalization_mapping"), f"{where}, normalization_mapping")
         or dict.fromkeys(("STATE", "ACTION"), MODES[DEFAULT_MODES[kind]]),
         notes=_notes(raw, kind, where, cameras),
@@ -193,8 +194,11 @@ def bad(what: str, where: str, found: object, allowed: object) -> CheckpointErro
     )
 
 
-def _width(raw: Mapping[str, Any], where: str) -> int:
-    return int(value(raw, "max_action_dim", int, where, default=32))
+def _width(raw: Mapping[str, Any], key: str, where: str) -> int:
+    width = int(value(raw, key, int, where, default=32))
+    if not 1 <= width <= MOST_DIMS:
+        raise bad("a size out of range", f"{where}, {key}", width, f"1 to {MOST_DIMS}")
+    return width
 
 
 def _features(
@@ -207,9 +211,11 @@ def _features(
         raise bad("no features", f"{where}, {key}", features, "an object of name to feature")
     for name, feature in features.items():
         shape = feature.get("shape") if isinstance(feature, dict) else None
-        sized = isinstance(shape, list) and shape and all(type(x) is int and x > 0 for x in shape)
+        sizes = shape if isinstance(shape, list) else []
+        sized = sizes and all(type(size) is int and 1 <= size <= MOST_DIMS for size in sizes)
         if not sized or not isinstance(feature.get("type"), str):
-            raise bad("no feature", f"{where}, {key}.{name}", feature, '{"type", "shape"}')
+            allowed = f'{{"type", "shape"}}, sizes of 1 to {MOST_DIMS}'
+            raise bad("no feature", f"{where}, {key}.{name}", feature, allowed)
         found[name] = (feature["type"], tuple(feature["shape"]))
     return found
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vla_core.errors import CheckpointError
 from vla_core.scaling import Scaling
 from vla_core.stats import NormStats
@@ -182,12 +180,16 @@ def _statistics(
         raise bad("pictures are normalised", f"{where}, norm_map", config["norm_map"], "IDENTITY")
     features = value(config, "features", dict, where, default={})
     chosen = config.get("normalize_observation_keys")
+    if not (chosen is None or _are_texts(chosen)):
+        raise bad("no list of names", f"{where}, normalize_observation_keys", chosen, "texts")
     if feature not in features or (chosen is not None and feature not in (*chosen, ACTION)):
         return Scaling.IDENTITY, None
     scaling = modes.get("ACTION" if feature == ACTION else "STATE", Scaling.IDENTITY)
-    if step.state_file is None:
-        return scaling, None
-    return scaling, _read_state(directory, step, feature, dims)
+    stats = None if step.state_file is None else _read_state(directory, step, feature, dims)
+    if stats is None and step.state_file is not None and scaling is not Scaling.IDENTITY:
+        state = f"{where}, {step.state_file}"
+        raise bad("a state file without statistics", state, f"none of {feature}", "mean and std")
+    return scaling, stats
 
 
 def _read_state(directory: Path, step: Step, feature: str, dims: int) -> NormStats | None:
@@ -207,13 +209,13 @@ def _read_state(directory: Path, step: Step, feature: str, dims: int) -> NormSta
     sizes = {name: vector.size for name, vector in found_stats.items()}
     if set(sizes.values()) != {dims}:
         raise bad("statistics of another size than the feature", where, sizes, dims)
-    if not all(np.isfinite(vector).all() for vector in found_stats.values()):
-        raise bad("a statistic is not finite", where, "NaN or infinity", "numbers")
     if not {"mean", "std"} <= found_stats.keys():
         raise bad("statistics are incomplete", where, ", ".join(sizes), "mean and std at least")
-    if (found_stats["std"] < 0).any():
-        raise bad("a standard deviation is negative", where, found_stats["std"].min(), ">= 0")
-    return NormStats(**found_stats)
+    return NormStats.checked(found_stats, where)
+
+
+def _are_texts(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(text, str) for text in values)
 
 
 def _renamed(step: Step | None, policy: PolicyConfig) -> dict[str, str]:
@@ -262,7 +264,7 @@ def _mask(
 ) -> tuple[tuple[str, ...], tuple[bool, ...]]:
     """A dimension stays absolute when its name holds one of the excluded words."""
     texts = [names or [], excluded or []]
-    if not all(isinstance(t, list) and all(isinstance(word, str) for word in t) for t in texts):
+    if not all(map(_are_texts, texts)):
         raise bad("no lists of names", f"{policy.where}, relative actions", texts, "texts")
     known, words = (tuple(str(text) for text in t) for t in texts)  # type: ignore[attr-defined]
     if not known:  # LeRobot too knows no exceptions then

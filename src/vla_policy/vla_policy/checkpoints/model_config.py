@@ -152,6 +152,8 @@ def _model_type(stated: Stated, facts: Mapping[str, Any]) -> Family:
         raise _disagreement(
             stated.where, [f"model_type is {claimed} in config.json and {found} in the weights"]
         )
+    if "pi05" in stated.raw and stated.get("pi05", bool) != (found == "pi05"):
+        raise _disagreement(stated.where, [f"pi05 is {stated.raw['pi05']} beside {found}"])
     return found
 
 
