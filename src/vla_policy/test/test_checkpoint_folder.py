@@ -38,11 +38,8 @@ SOURCE = golden.GOLDEN / "pi0"
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of 150 MB: enough for several steps of writing."""
     directory = tmp_path_factory.mktemp("large") / "checkpoint"
-    save(
-        directory,
-        model=random_pi0(Pi0Config.tiny(pi05=True, vocab_size=600_000), 0),
-        norm_stats={},
-    )
+    model = random_pi0(Pi0Config.tiny(pi05=True, vocab_size=600_000), 0)
+    save_checkpoint(directory, model=model, norm_stats={})
     return directory
 
 

@@ -181,7 +181,7 @@ def _bad(where: Path | str, found: str, allowed: str) -> CheckpointError:
         where=str(where),
         found=found,
         allowed=allowed,
-        fix="copy the files themselves into the directory",
+        fix="give the directory of one checkpoint, with the files themselves in it",
     )
 
 
