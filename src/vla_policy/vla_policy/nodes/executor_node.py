@@ -153,6 +153,8 @@ class ExecutorNode(Supervised):
         tick = self._execution.tick(self._now_ns(), now_ns)
         if tick.command is not None and not self._execution.dry_run:
             self._output.publish(tick.command)
+            # where the machine held this process up in the middle of a tick
+            self.due_ns = max(self.due_ns, time.monotonic_ns() + self._period_ns // 2)
         if tick.chunk_age_ns is not None:
             self._pacing.note_age(tick.chunk_age_ns)
         self._show(tick.state, tick.cause)
