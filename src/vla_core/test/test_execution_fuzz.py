@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -36,7 +37,9 @@ def hostile(rng: np.random.Generator, rig: Rig) -> ActionChunk:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the chunks are absurd
-def test_p1_no_hostile_chunk_leads_to_a_command_beyond_the_limits() -> None:
+def test_p1_no_hostile_chunk_leads_to_a_command_beyond_the_limits(
+    record_testsuite_property: Callable[[str, object], None],
+) -> None:
     rng = np.random.default_rng(3)
     executed = 0
     for robot in range(CHUNKS // CHUNKS_PER_ROBOT):
@@ -63,3 +66,5 @@ def test_p1_no_hostile_chunk_leads_to_a_command_beyond_the_limits() -> None:
         if run:
             assert_within_limits(rig.limits, np.stack(run), 0.01)
     assert executed > CHUNKS / 5  # else this test cannot fail
+    text = f"{CHUNKS}, {executed} of them executed, none beyond"
+    record_testsuite_property("P1 fuzzed chunks through the executor's state machine", text)

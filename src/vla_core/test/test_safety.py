@@ -51,7 +51,9 @@ def adversary(rng: np.random.Generator, limits: Limits) -> Iterator[Wishes]:
             yield style
 
 
-def test_p1_no_wish_of_an_adversary_leaves_the_limits() -> None:
+def test_p1_no_wish_of_an_adversary_leaves_the_limits(
+    record_testsuite_property: Callable[[str, object], None],
+) -> None:
     rng = np.random.default_rng(1)
     for _ in range(TICKS // TICKS_PER_ROBOT):
         limits, dt_s = random_limits(rng), float(10 ** rng.uniform(-3, -1))
@@ -65,6 +67,7 @@ def test_p1_no_wish_of_an_adversary_leaves_the_limits() -> None:
                 last = guard(limits, last, next(source)(last), dt_s, speed=speed).command
             published.append(last.position)
         assert_within_limits(limits, np.stack(published), dt_s)
+    record_testsuite_property("P1 fuzzed actions through the guard", f"{TICKS}, none beyond")
 
 
 def test_p1_the_check_of_the_fuzz_sees_a_violation() -> None:
