@@ -265,14 +265,14 @@ def drop(prefix: str) -> Damage:
 
 
 def moved(old: str, new: str) -> Damage:
-    """An array under another name."""
+    """An array or a chunk under another name."""
 
     def damage(directory: Path) -> None:
         store = database(directory)
         for found in [key.decode() for key in store.list().result()]:
-            if found.startswith(f"{old}/"):
+            if found == old or found.startswith(f"{old}/"):
                 store.write(found.replace(old, new), store.read(found).result().value).result()
-        drop(f"{old}/")(directory)
+                store.write(found, None).result()
 
     return damage
 
@@ -343,6 +343,9 @@ FAULTS: Mapping[str, tuple[Damage, str]] = {
     "chunks in other places": (
         header(QUERY, dimension_separator="/"),
         r"q_einsum.w; found: dimension_separator '/' instead of '\.'",
+    ),
+    "a chunk in another spelling": (
+        moved(f"{QUERY}/0.0.2.0", f"{QUERY}/0.0.02.0"), r"found: key.*0\.0\.02\.0"
     ),
     "turned chunks": (header(QUERY, order="F"), "found: order 'F'"),
     "filtered chunks": (header(QUERY, filters=[{"id": "delta"}]), "found: filters"),

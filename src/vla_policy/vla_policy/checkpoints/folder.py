@@ -67,7 +67,7 @@ def new_directory(directory: Path, *, outside: Path | None = None) -> Iterator[P
         directory = _free(directory, outside)
         partial = directory.with_name(f".{directory.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
-        made = [partial, *(parent for parent in partial.parents if not parent.exists())]
+        made = [parent for parent in partial.parents if not parent.exists()]
     except (OSError, RuntimeError) as error:  # RuntimeError: no such user, links in a circle
         raise _unwritable(directory, error) from error
     try:
@@ -83,9 +83,9 @@ def new_directory(directory: Path, *, outside: Path | None = None) -> Iterator[P
     finally:
         with undisturbed():
             shutil.rmtree(partial, ignore_errors=True)
-            for path in made:
+            for parent in made:
                 with suppress(OSError):  # not there, or in use by now
-                    path.rmdir()
+                    parent.rmdir()
 
 
 @contextmanager
@@ -111,7 +111,8 @@ def _handled(numbers: Iterable[int], handler: Callable[[int, Any], object]) -> I
     if threading.current_thread() is not threading.main_thread():  # which alone gets signals
         yield
         return
-    before = {number: signal.signal(number, handler) for number in numbers}
+    ours = [number for number in numbers if signal.getsignal(number) is not None]  # not C's
+    before = {number: signal.signal(number, handler) for number in ours}
     try:
         yield
     finally:

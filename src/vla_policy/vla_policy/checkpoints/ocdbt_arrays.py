@@ -25,7 +25,8 @@ from vla_policy.checkpoints.folder import undisturbed
 from vla_policy.checkpoints.json_file import read_json_object
 
 DTYPES = {"<f4": torch.float32, "bfloat16": torch.bfloat16, "<f2": torch.float16}
-KEY = re.compile(r"([^/]+)/(\.zarray|\.zattrs|\d+(?:\.\d+)*)")
+INDEX = "(?:0|[1-9][0-9]{0,8})"  # as tensorstore spells it: it would not look for another
+KEY = re.compile(rf"([^/]+)/(\.zarray|\.zattrs|{INDEX}(?:\.{INDEX})*)")
 #: What else a header may say. By other values tensorstore would look for chunks in other places
 #: and fill in what it does not find, or turn the array.
 SETTINGS: Mapping[str, tuple[object, ...]] = {
@@ -172,11 +173,16 @@ class OcdbtWriter:
     _waiting_bytes: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
+        self._stores = _written(self._create)
+
+    def _create(self) -> dict[str, Any]:
         context = _context(NODES_BYTES)
         specs = {key: self._spec(key) for key in self.arrays}
         # All at once: the database writes what comes together in one step.
         opening = {key: ts.open(spec, context=context, create=True) for key, spec in specs.items()}
-        self._stores = _written(lambda: {key: f.result() for key, f in opening.items()})
+        for future in opening.values():
+            future.exception()  # waits, for the others too when one has failed
+        return {key: future.result() for key, future in opening.items()}
 
     def write(self, key: str, index: tuple[int, ...], tensor: Tensor) -> None:
         """Writes what lies at ``index`` along the first axes of an array."""
