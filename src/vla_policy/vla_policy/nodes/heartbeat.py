@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.event_handler import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
@@ -31,7 +32,8 @@ class Heartbeat:
     def __init__(self, node: Node, state: Callable[[], str]) -> None:
         self._node, self._state = node, state
         self._publisher = node.create_publisher(String, "~/heartbeat", QOS)
-        self._timer = node.create_timer(PERIOD_S, self.beat)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is no hanging node
+        self._timer = node.create_timer(PERIOD_S, self.beat, clock=steady)
         self._ends_when_hanging = False
 
     def end_when_hanging(self) -> None:
