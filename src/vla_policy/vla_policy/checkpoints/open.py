@@ -58,7 +58,7 @@ def local_path(path: Path | str) -> Path:
         from vla_policy.checkpoints import hub  # slow, and not for local ones
 
         return hub.local_directory(path)
-    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path's raises where there is no such user)
+    return Path(os.path.expanduser(path))
 
 
 def is_other_lerobot_policy(path: Path) -> bool:

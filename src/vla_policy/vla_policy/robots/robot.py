@@ -146,6 +146,7 @@ class Robot:
         if not set(self.required_cameras) <= present <= set(self.cameras):
             raise PolicyError(
                 f"the contract's cameras do not fit robot {self.name}",
+                where="contract, cameras",
                 found=", ".join(sorted(present)) or "none",
                 allowed=f"{', '.join(self.cameras)}; needed: {', '.join(self.required_cameras)}",
                 fix="name the contract's cameras so",
@@ -175,7 +176,7 @@ class Robot:
                 f"the contract's {what} does not fit robot {self.name}",
                 found=f"{len(found)} ({', '.join(found)})",
                 allowed=f"{len(expected)} ({', '.join(expected)})",
-                fix="choose another robot adapter, or name the contract's joints so",
+                fix="use a checkpoint for this robot, another adapter, or name the joints so",
             )
 
 
