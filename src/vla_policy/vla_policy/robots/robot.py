@@ -174,6 +174,7 @@ class Robot:
         if found != expected:
             raise PolicyError(
                 f"the contract's {what} does not fit robot {self.name}",
+                where=f"contract, {what}",
                 found=f"{len(found)} ({', '.join(found)})",
                 allowed=f"{len(expected)} ({', '.join(expected)})",
                 fix="use a checkpoint for this robot, another adapter, or name the joints so",
