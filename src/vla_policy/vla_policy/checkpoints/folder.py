@@ -16,6 +16,7 @@ from vla_core.errors import CheckpointError
 
 MOST_ENTRIES = 20_000  # an OCDBT checkpoint has some hundred
 MOST_LEVELS = 32
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def checked_names(directory: Path) -> set[str]:
@@ -70,39 +71,48 @@ def new_directory(directory: Path, *, outside: Path | None = None) -> Iterator[P
         made = [parent for parent in partial.parents if not parent.exists()]
     except (OSError, RuntimeError) as error:  # RuntimeError: no such user, links in a circle
         raise _unwritable(directory, error) from error
-    try:
-        with _ending_on_sigterm():
+    with _stopped_once():
+        try:
             partial.mkdir(parents=True)
             yield partial
             for entry in [*partial.rglob("*"), partial]:
                 _sync(entry)
             partial.rename(directory)
             _sync(directory.parent)
-    except OSError as error:
-        raise _unwritable(directory, error) from error
-    finally:
-        with undisturbed():
-            shutil.rmtree(partial, ignore_errors=True)
-            for parent in made:
-                with suppress(OSError):  # not there, or in use by now
-                    parent.rmdir()
+        except OSError as error:
+            raise _unwritable(directory, error) from error
+        finally:
+            with undisturbed():
+                shutil.rmtree(partial, ignore_errors=True)
+                for parent in made:
+                    with suppress(OSError):  # not there, or in use by now
+                        parent.rmdir()
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Holds back Ctrl-C and SIGTERM until what must not be left half-done has ended."""
     held: list[int] = []
-    with _handled((signal.SIGINT, signal.SIGTERM), lambda number, _: held.append(number)):
+    with _handled(STOPS, lambda number, _: held.append(number)):
         yield
     for number in held[:1]:
         signal.raise_signal(number)
 
 
 @contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """SIGTERM unwinds the stack like Ctrl-C, where nobody else handles it."""
-    default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    with _handled([signal.SIGTERM] * default, lambda number, _: sys.exit(128 + number)):
+def _stopped_once() -> Iterator[None]:
+    """Ctrl-C and SIGTERM unwind the stack; a second one does not keep it from cleaning up."""
+    usual = (signal.SIG_DFL, signal.default_int_handler)  # other handlers are left alone
+    numbers = [number for number in STOPS if signal.getsignal(number) in usual]
+
+    def stop(number: int, _: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    with _handled(numbers, stop):
         yield
 
 
