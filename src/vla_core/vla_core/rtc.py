@@ -57,7 +57,7 @@ class Rtc:
     schedule: Schedule = Schedule.LINEAR
     max_guidance: float = 10.0
     vjp: bool = False
-    execution_horizon: int = 25  # LeRobot has 10, which at 50 Hz ends before a delay of 200 ms does
+    execution_horizon: int = 25  # LeRobot's 10 end at 50 Hz before a delay of 200 ms does
 
 
 RTC_OFF = Rtc()

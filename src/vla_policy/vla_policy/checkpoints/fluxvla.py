@@ -248,12 +248,9 @@ def _vectors(entry: Mapping[str, Any], where: str) -> NormStats:
         if not vector.size or not np.isfinite(vector).all():
             raise _bad("a statistic is no list of finite numbers", f"{where}.{name}", values, "it")
         vectors[name] = vector
-    sizes = {name: vector.size for name, vector in vectors.items()}
-    if not {"mean", "std"} <= set(vectors) or len(set(sizes.values())) != 1:
-        raise _bad("statistics are incomplete", where, sizes, "mean, std; all of one length")
-    if (vectors["std"] < 0).any():
-        raise _bad("a standard deviation is negative", where, vectors["std"].min(), ">= 0")
-    return NormStats(**vectors)
+    if not {"mean", "std"} <= set(vectors):
+        raise _bad("statistics are incomplete", where, ", ".join(vectors), "mean, std")
+    return NormStats.checked(vectors, where)
 
 
 def _bad(what: str, where: str, found: object, allowed: object) -> CheckpointError:
