@@ -195,7 +195,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "statistics of two lengths": (
         measure(lambda private: private["proprio"].update(std=[0.5] * 13)),
-        "statistics are incomplete",
+        "statistics differ in length",
     ),
     "statistics with text": (
         measure(lambda private: private["proprio"].update(mean=["0"] * 14)),

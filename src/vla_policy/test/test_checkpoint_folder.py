@@ -65,7 +65,11 @@ def test_a_stopped_conversion_leaves_nothing(
 ) -> None:
     destination = tmp_path / "new" / "jax"
     command = [sys.executable, "-m", "vla_policy.cli.convert_checkpoint", str(large)]
-    process = subprocess.Popen([*command, str(destination), "--format", "openpi-jax"])
+    process = subprocess.Popen(
+        [*command, str(destination), "--format", "openpi-jax"],
+        # A shell starts what runs in its background with SIGINT ignored, and children inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + GIVEN_UP_AFTER_S
     while written_bytes(tmp_path) < after_bytes and time.monotonic() < deadline:
         assert process.poll() is None
