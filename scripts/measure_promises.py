@@ -81,14 +81,15 @@ def collect(reports: Mapping[str, ElementTree.Element]) -> dict[str, dict[str, A
     }
     for suite, report in reports.items():
         for case in report.iter("testcase"):
-            has_failed = case.find("failure") is not None or case.find("error") is not None
+            promises = promises_of(case.get("name", ""))
+            if not promises or case.find("skipped") is not None:
+                continue
             name = f"{case.get('classname', '').rpartition('.')[2]}.py"
-            file = next(p for p in (ROOT / suite).rglob(name)).relative_to(ROOT)
-            for promise in promises_of(case.get("name", "")):
-                row = rows[promise]
-                if case.find("skipped") is None:
-                    row["passed"] += not has_failed
-                    row["failed"] += [case.get("name")] * has_failed
+            file = next((ROOT / suite).rglob(name)).relative_to(ROOT)
+            has_failed = case.find("failure") is not None or case.find("error") is not None
+            for row in map(rows.__getitem__, promises):
+                row["passed"] += not has_failed
+                row["failed"] += [case.get("name")] * has_failed
                 row["files"] = sorted({*row["files"], str(file)})
         for item in report.iter("property"):
             for promise in promises_of(item.get("name", "")):

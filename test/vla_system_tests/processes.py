@@ -21,10 +21,15 @@ class Process:
         command: Program and arguments.
         environment: Added to this process's own.
         news: Notified at every line of output.
+        lock: A file that it holds open as long as it lives.
     """
 
     def __init__(
-        self, command: Sequence[str], environment: dict[str, str], news: threading.Condition
+        self,
+        command: Sequence[str],
+        environment: dict[str, str],
+        news: threading.Condition,
+        lock: int,
     ) -> None:
         self.command = list(command)
         self._news = news
@@ -38,6 +43,7 @@ class Process:
             text=True,
             errors="replace",
             start_new_session=True,
+            pass_fds=(lock,),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

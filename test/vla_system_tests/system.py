@@ -119,7 +119,7 @@ class System:
     # --- processes ---
 
     def start(self, *command: str) -> Process:
-        process = Process(command, self._environment, self._news)
+        process = Process(command, self._environment, self._news, self._domain_lock)
         self.processes.append(process)
         return process
 
