@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -63,8 +65,10 @@ def test_policy_act_selects_the_temporal_ensemble(system: System) -> None:
     assert _parameter(system, POLICY, "inference_rate_hz").double_value == 50.0
 
 
-def test_a_prompt_on_the_topic_changes_the_parameter_and_starts_inference(system: System) -> None:
-    launch = system.launch("ur5.launch.py", **HOLD)
+def test_a_prompt_on_the_topic_changes_the_parameter_and_starts_inference(
+    system: System, checkpoint: Callable[[str], Path]
+) -> None:
+    launch = system.launch("ur5.launch.py", **{**HOLD, "checkpoint": checkpoint("ur5")})
     system.wait_output(launch, "no prompt: set the parameter prompt")
     assert not any(chunk.points for chunk in system.chunks.messages)
     assert len(system.commanded) == 0

@@ -28,13 +28,13 @@ class LifelikeRobot(StandInRobot):
 
     Attributes:
         factor: Of all joints in its messages.
-        frozen: Cameras that repeat one picture.
+        still: Cameras that repeat one picture.
     """
 
     def __init__(self, system: System) -> None:
         super().__init__(system)
         self.factor = 1.0
-        self.frozen: set[str] = set()
+        self.still: set[str] = set()
         self._random = np.random.default_rng(0)
         self._pictures: dict[str, array.array[int]] = {}
         for group in self.contract.action:
@@ -47,7 +47,7 @@ class LifelikeRobot(StandInRobot):
 
     def _image(self, camera: Camera) -> Image:
         message = super()._image(camera)
-        if camera.name not in self._pictures or camera.name not in self.frozen:
+        if camera.name not in self._pictures or camera.name not in self.still:
             self._pictures[camera.name] = array.array("B", self._random.bytes(len(message.data)))
         message.data = self._pictures[camera.name]
         return message
@@ -119,7 +119,7 @@ def _stamp_ahead(robot: LifelikeRobot) -> None:
 
 
 def _freeze(robot: LifelikeRobot) -> None:
-    robot.frozen.add("wrist_rgb")
+    robot.still.add("wrist_rgb")
 
 
 FAULTS: list[tuple[Callable[[LifelikeRobot], None], str, str, str]] = [
