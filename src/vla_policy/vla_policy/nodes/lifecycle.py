@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from vla_core.errors import VlaError
 from vla_core.parameters import Parameter
 from vla_policy.nodes.heartbeat import Heartbeat
+from vla_policy.nodes.log_bridge import LogBridge
 from vla_policy.nodes.stop_signals import StopSignals
 
 AUTOSTART = Parameter(
@@ -131,6 +132,7 @@ def run(make_node: Callable[[], Supervised], args: list[str] | None) -> int:
         print(error, file=sys.stderr, flush=True)
         rclpy.try_shutdown()
         return 2
+    LogBridge.install(node.get_logger())
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
