@@ -12,7 +12,7 @@ import numpy as np
 
 from vla_core.codecs import decode_vector
 from vla_core.contract import Camera, Contract, Stream
-from vla_core.image_codecs import decode_image
+from vla_core.image_codecs import Depth, decode_depth, decode_image
 from vla_core.types import ImageArray, Observation
 
 
@@ -38,14 +38,23 @@ def read_camera(camera: Camera, message: Any) -> ImageArray:
     Raises:
         CodecError: another encoding or size than the contract's, or damaged data.
     """
-    return decode_image(
-        message,
-        type_name=camera.type,
-        where=camera.topic,
-        encoding=camera.encoding,
-        width=camera.width,
-        height=camera.height,
-    )
+    return decode_image(message, **_declared(camera))
+
+
+def read_depth(camera: Camera, message: Any) -> Depth:
+    """(height, width) of a depth camera; errors as `read_camera`."""
+    return decode_depth(message, **_declared(camera))
+
+
+def _declared(camera: Camera) -> dict[str, Any]:
+    """What the contract says of a camera's messages."""
+    return {
+        "type_name": camera.type,
+        "where": camera.topic,
+        "encoding": camera.encoding,
+        "width": camera.width,
+        "height": camera.height,
+    }
 
 
 def build_observation(

@@ -15,8 +15,8 @@ from vla_core.types import Observation
 from vla_policy.checkpoints import load_checkpoint
 from vla_policy.policies.local import LocalPolicy
 from vla_policy.policies.pipeline import make_tokenizer, steps_for
-from vla_policy.robots.plain import NAME, Inputs, Outputs
-from vla_policy.robots.robot import Robot, quantities
+from vla_policy.robots.plain import NAME, Inputs
+from vla_policy.robots.robot import FirstActions, Robot, quantities
 from vla_policy.tokenizers.fast import FastTokenizer
 
 LEROBOT = GOLDEN / "lerobot_checkpoints"
@@ -47,7 +47,7 @@ def plain_robot(case: Case, renamed: Mapping[str, str]) -> Robot:
         cameras=cameras,
         required_cameras=cameras,
         asset_id=NAME,
-        build=lambda _fast: Group(inputs=(Inputs(slots=slots),), outputs=(Outputs(dims=dims),)),
+        build=lambda _fast: Group(inputs=(Inputs(slots=slots),), outputs=(FirstActions(dims),)),
         make_example=partial(dict),
     )
 

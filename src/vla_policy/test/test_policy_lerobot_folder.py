@@ -53,7 +53,7 @@ def write_steps(folder: Path, **changes: Any) -> None:
 def test_a_whole_folder_is_read(folder: Path) -> None:
     read = read_folder(folder)
     assert read.kind == "act"
-    assert [step["registry_name"] for step in read.steps[1]] == ["any"]
+    assert [step.name for step in read.steps[1]] == ["any"]
     assert read.renamed == {"observation.image": "observation.images.top"}
 
 
@@ -78,9 +78,9 @@ def test_what_is_no_safetensors_file_is_refused(folder: Path, name: str, content
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"class": "os.system"}, "given by class: os.system"),
+        ({"class": "os.system"}, "named by a class.*found: os.system"),
         ({"registry_name": None}, "registry_name"),
-        ({"config": [1]}, "config as an object"),
+        ({"config": [1]}, "step 1, config; found: .1.; allowed: dict"),
         ({"state_file": "../outside.safetensors"}, "state_file"),
         ({"state_file": "config.json"}, "state_file"),
         ({"state_file": ["x"]}, "state_file"),

@@ -1,8 +1,8 @@
 """LeRobot's processor files: what a policy does before and after its model, and its statistics.
 
-``policy_preprocessor.json`` and ``policy_postprocessor.json`` list steps by a registered name. A
-step may also be named by the path of a class, which LeRobot imports; here that is refused, as is
-every step that this loader does not carry out. Tensors of a step lie in the file that it names.
+``policy_preprocessor.json`` and ``policy_postprocessor.json`` list steps by a registered name.
+Every step that this loader does not carry out is refused. Tensors of a step lie in the file that
+it names.
 
 Source: lerobot src/lerobot/processor/pipeline.py and src/lerobot/policies/*/processor_*.py,
 versions 0.4.0 to 0.6.1 and after it.
@@ -18,7 +18,6 @@ from typing import Any
 from vla_core.errors import CheckpointError
 from vla_core.scaling import Scaling
 from vla_core.stats import NormStats
-from vla_policy.checkpoints.json_file import read_json_object
 from vla_policy.checkpoints.lerobot_config import (
     ACTION,
     STATE,
@@ -28,6 +27,7 @@ from vla_policy.checkpoints.lerobot_config import (
     slot,
     value,
 )
+from vla_policy.checkpoints.lerobot_steps import Step, read_steps
 from vla_policy.checkpoints.safetensors_file import open_safetensors
 
 BEFORE, AFTER = "policy_preprocessor.json", "policy_postprocessor.json"
@@ -80,16 +80,6 @@ class Processors:
     present: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One entry of a file."""
-
-    name: str
-    config: Mapping[str, Any]
-    state_file: str | None
-    where: str
-
-
 def read_processors(directory: Path, policy: PolicyConfig) -> Processors:
     """The processor files of a directory; where there are none, what the config says.
 
@@ -125,47 +115,21 @@ def read_processors(directory: Path, policy: PolicyConfig) -> Processors:
 
 def _steps(path: Path, order: tuple[str, ...]) -> dict[str, Step]:
     """Steps by name, each at most once and in an order whose result is known."""
-    entries = read_json_object(path).get("steps")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise bad("no list of steps", str(path), type(entries).__name__, '{"steps": [{...}]}')
-    steps = [_step(entry, f"{path}, step {i}", order) for i, entry in enumerate(entries)]
+    steps = read_steps(path)
+    for step in steps:
+        if step.name not in order and step.name not in ANYWHERE:
+            raise CheckpointError(
+                "an unknown processor step",
+                where=step.where,
+                found=step.name,
+                allowed=", ".join(sorted({*order, *ANYWHERE})),
+                fix="do its work in the robot's contract, or run the policy in LeRobot itself",
+            )
     names = [step.name for step in steps if step.name not in ANYWHERE]
     known = [name for name in order if name in names or name not in OPTIONAL]
     if names != known:
         raise bad("steps are missing or in another order", str(path), names, known)
     return {step.name: step for step in reversed(steps)}  # DEVICE may come twice
-
-
-def _step(entry: Mapping[str, Any], where: str, order: tuple[str, ...]) -> Step:
-    allowed = ", ".join(sorted({*order, *ANYWHERE}))
-    if "class" in entry or "registry_name" not in entry:
-        raise CheckpointError(
-            "a processor step is named by a class: importing it could run any code",
-            where=where,
-            found=entry.get("class", "no registry_name"),
-            allowed=allowed,
-            fix="save the policy with LeRobot's registered steps alone",
-        )
-    name = value(entry, "registry_name", str, where)
-    if name not in order and name not in ANYWHERE:
-        raise CheckpointError(
-            "an unknown processor step",
-            where=where,
-            found=name,
-            allowed=allowed,
-            fix="do its work in the robot's contract, or run the policy through LeRobot itself",
-        )
-    state_file = entry.get("state_file")
-    if state_file is not None and (
-        not isinstance(state_file, str) or Path(state_file).name != state_file
-    ):
-        raise bad("a state file outside of the directory", where, state_file, "a file beside it")
-    return Step(
-        name=name,
-        config=value(entry, "config", dict, where, default={}),
-        state_file=state_file,
-        where=where,
-    )
 
 
 def _statistics(

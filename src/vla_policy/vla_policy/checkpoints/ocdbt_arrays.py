@@ -23,6 +23,7 @@ from vla_core.errors import CheckpointError
 from vla_core.json_file import parse_object
 from vla_policy.checkpoints.folder import undisturbed
 from vla_policy.checkpoints.json_file import read_json_object
+from vla_policy.checkpoints.stored import stored_dtype
 
 DTYPES = {"<f4": torch.float32, "bfloat16": torch.bfloat16, "<f2": torch.float16}
 INDEX = "(?:0|[1-9][0-9]{0,8})"  # as tensorstore spells it: it would not look for another
@@ -252,14 +253,7 @@ def _header(store: Any, name: str, where: str) -> ArraySizes:
     for setting, allowed in SETTINGS.items():
         if raw.get(setting, allowed[0]) not in allowed:
             raise _damaged(where, f"{setting} {raw[setting]!r} instead of {allowed[0]!r}")
-    if not isinstance(code, str) or code not in DTYPES:
-        raise CheckpointError(
-            "a weight has an unsupported type",
-            where=where,
-            found=code,
-            allowed=", ".join(DTYPES),
-            fix="give weights that are not quantised",
-        )
+    dtype = stored_dtype(code, DTYPES, where)
     plain = all(type(n) is int for n in (*shape, *chunks))
     if not (
         plain
@@ -267,7 +261,7 @@ def _header(store: Any, name: str, where: str) -> ArraySizes:
         and all(1 <= c <= n <= LARGEST_DIMENSION for n, c in zip(shape, chunks, strict=True))
     ):
         raise _damaged(where, f"shape {shape} in chunks of {chunks}")
-    return ArraySizes(shape=shape, chunks=chunks, dtype=DTYPES[code])
+    return ArraySizes(shape=shape, chunks=chunks, dtype=dtype)
 
 
 def _require_chunks(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vla_core.errors import CheckpointError
 from vla_policy.checkpoints.json_file import read_json_object
-from vla_policy.checkpoints.stored import Shapes
+from vla_policy.checkpoints.stored import Shapes, stored_dtype
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 PICKLE_STARTS = (b"\x80", b"PK\x03\x04", b"\x1f\x8b")  # pickle, torch's zip, a compressed one
@@ -92,7 +92,7 @@ def open_safetensors(directory: Path, name: str = "model.safetensors") -> Safete
                 header = file.get_slice(tensor)
                 files[tensor] = path
                 shapes[tensor] = tuple(header.get_shape())
-                dtypes[tensor] = _dtype(header.get_dtype(), f"{path}, {tensor}")
+                dtypes[tensor] = stored_dtype(header.get_dtype(), DTYPES, f"{path}, {tensor}")
     return SafetensorsFile(
         path=directory / name, files=files, shapes=shapes, dtypes=dtypes, metadata=metadata
     )
@@ -221,18 +221,6 @@ def _shards(index: Path) -> list[Path]:
             fix="take the index that was written with the shards",
         )
     return [index.parent / name for name in sorted(set(names))]
-
-
-def _dtype(code: str, where: str) -> torch.dtype:
-    if code not in DTYPES:
-        raise CheckpointError(
-            "a weight has an unsupported type",
-            where=where,
-            found=code,
-            allowed=", ".join(DTYPES),
-            fix="give weights that are not quantised",
-        )
-    return DTYPES[code]
 
 
 def _bytes(tensor: Tensor, dtype: torch.dtype) -> memoryview:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vla_core.errors import CheckpointError
 from vla_core.stats import NormStats
 from vla_policy.models.config import ModelConfig
 from vla_policy.models.lora import LoraConfig
@@ -37,6 +38,23 @@ class CheckpointFormat(Enum):
     def short(self) -> str:
         """As an argument of commands: ``openpi-pytorch``."""
         return self.name.lower().replace("_", "-")
+
+
+def stored_dtype(code: object, known: Mapping[str, torch.dtype], where: str) -> torch.dtype:
+    """The type that a header's code stands for.
+
+    Raises:
+        CheckpointError: It is not one of floating point.
+    """
+    if not isinstance(code, str) or code not in known:
+        raise CheckpointError(
+            "a weight has an unsupported type",
+            where=where,
+            found=code,
+            allowed=", ".join(known),
+            fix="give weights that are not quantised",
+        )
+    return known[code]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

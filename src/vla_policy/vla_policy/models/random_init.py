@@ -51,10 +51,7 @@ def random_pi0(config: Pi0Config, seed: int) -> Pi0:
         )
     generator = np.random.default_rng(seed)
     model = Pi0(config)
-    drawn = {
-        name: _draw(generator, name, tuple(parameter.shape))
-        for name, parameter in model.named_parameters()
-    }
+    drawn = _draw_all(generator, model)
     for name in drawn:
         if EXPERT_LAYERS in name and name.endswith("q_proj.weight"):
             drawn[name] = _turning_slowly(drawn[name], config.action_expert.head_dim)
@@ -80,10 +77,7 @@ def random_pi0_fast(config: Pi0FastConfig, seed: int, *, chain: Sequence[int]) -
         )
     generator = np.random.default_rng(seed)
     model = Pi0Fast(config)
-    drawn = {
-        name: _draw(generator, name, tuple(parameter.shape))
-        for name, parameter in model.named_parameters()
-    }
+    drawn = _draw_all(generator, model)
     width, links = config.paligemma.width, len(chain) - 1
     tokens_WT = _orthonormal(generator, width, len(chain))
     drawn[f"{LANGUAGE_MODEL}embed_tokens.weight"][list(chain)] = tokens_WT.T
@@ -102,6 +96,13 @@ def _turning_slowly(query: Array, head_dim: int) -> Array:
     turns = ROPE_BASE ** (-np.arange(0, head_dim, 2) / head_dim)
     kept = np.tile(turns <= FASTEST_TURN, len(query) // len(turns))
     return query * kept[:, None].astype(np.float32)
+
+
+def _draw_all(generator: np.random.Generator, model: torch.nn.Module) -> dict[str, Array]:
+    return {
+        name: _draw(generator, name, tuple(parameter.shape))
+        for name, parameter in model.named_parameters()
+    }
 
 
 def _draw(generator: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:

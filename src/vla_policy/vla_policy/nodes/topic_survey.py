@@ -19,8 +19,8 @@ from rclpy.serialization import deserialize_message
 
 from vla_core.contract import ActionGroup, Camera, Contract, Stream
 from vla_core.errors import CodecError
-from vla_core.image_codecs import DEPTH_ENCODINGS, decode_depth
-from vla_core.observation import read_camera, read_stream
+from vla_core.image_codecs import DEPTH_ENCODINGS
+from vla_core.observation import read_camera, read_depth, read_stream
 from vla_core.preflight.measured import (
     Arrival,
     CommandMeasured,
@@ -184,19 +184,8 @@ def _read(source: Stream | Camera, serialized: bytes, cls: Any) -> Any:
     """
     if isinstance(source, Stream):
         return read_stream(source, deserialize_message(serialized, cls))
-    read = _read_depth if source.encoding in DEPTH_ENCODINGS else read_camera
+    read = read_depth if source.encoding in DEPTH_ENCODINGS else read_camera
     return read(source, deserialize_message(serialized, cls))
-
-
-def _read_depth(camera: Camera, message: Any) -> Pixels:
-    return decode_depth(
-        message,
-        type_name=camera.type,
-        where=camera.topic,
-        encoding=camera.encoding,
-        width=camera.width,
-        height=camera.height,
-    )
 
 
 def _endpoint(info: Any, refusal: str = "") -> Endpoint:

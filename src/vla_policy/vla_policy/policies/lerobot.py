@@ -251,7 +251,7 @@ def _config(folder: LerobotFolder, device: str) -> Any:
     _check_code(folder.path / "config.json", folder.config, known[folder.kind])
     for file, steps in zip(PROCESSORS, folder.steps, strict=True):
         for step in steps:
-            name, registered = step["registry_name"], registry.list()
+            name, registered = step.name, registry.list()
             if name not in registered:
                 raise CheckpointError(
                     "LeRobot has no processor step of this name",
@@ -260,7 +260,7 @@ def _config(folder: LerobotFolder, device: str) -> Any:
                     allowed=", ".join(sorted(registered)),
                     fix="use the version of LeRobot that saved it",
                 )
-            _check_code(folder.path / file, step["config"], registry.get(name))
+            _check_code(folder.path / file, step.config, registry.get(name))
     try:
         config = configs.from_pretrained(str(folder.path))
     except Exception as error:  # another project's code may raise anything
@@ -319,7 +319,7 @@ def _inputs(
 
 def _moved(folder: LerobotFolder, device: str) -> dict[str, dict[str, str]]:
     """The saved pipeline names the device of the training machine."""
-    names = {step["registry_name"] for step in folder.steps[0]}
+    names = {step.name for step in folder.steps[0]}
     return {"device_processor": {"device": device}} if "device_processor" in names else {}
 
 

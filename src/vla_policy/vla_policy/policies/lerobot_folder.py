@@ -15,6 +15,7 @@ from vla_policy.checkpoints.folder import checked_names
 from vla_policy.checkpoints.json_file import read_json_object
 from vla_policy.checkpoints.lerobot_config import ACTION, MODES
 from vla_policy.checkpoints.lerobot_processors import AFTER, BEFORE, NORMALIZE, UNNORMALIZE
+from vla_policy.checkpoints.lerobot_steps import Step, read_steps
 
 WEIGHTS = "model.safetensors"
 PROCESSORS = (BEFORE, AFTER)
@@ -26,13 +27,12 @@ class LerobotFolder:
 
     Attributes:
         config: ``config.json``.
-        steps: Of the preprocessor, then of the postprocessor: each a ``registry_name``, and a
-            ``config`` for it.
+        steps: Of the preprocessor, then of the postprocessor.
     """
 
     path: Path
     config: Mapping[str, Any]
-    steps: tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]
+    steps: tuple[tuple[Step, ...], tuple[Step, ...]]
 
     @property
     def kind(self) -> str:
@@ -41,7 +41,7 @@ class LerobotFolder:
     @property
     def renamed(self) -> dict[str, str]:
         """What the policy calls an observation -> what it is called before the preprocessor."""
-        maps = [step["config"].get("rename_map") or {} for step in self.steps[0]]
+        maps = [step.config.get("rename_map") or {} for step in self.steps[0]]
         return {new: old for names in maps for old, new in names.items()}
 
 
@@ -67,36 +67,22 @@ def read_folder(path: Path) -> LerobotFolder:
             "python -m lerobot.processor.migrate_policy_normalization --pretrained-path DIR",
         )
     _tensors(path / WEIGHTS)
-    before, after = (tuple(_steps(path, name, names)) for name in PROCESSORS)
+    before, after = (tuple(_judged(path / name, names)) for name in PROCESSORS)
     return LerobotFolder(path=path, config=config, steps=(before, after))
 
 
-def _steps(path: Path, file: str, names: set[str]) -> Iterator[Mapping[str, Any]]:
-    steps = read_json_object(path / file).get("steps")
-    if not isinstance(steps, list) or not steps:
-        raise _bad(path / file, type(steps).__name__, "a list of steps")
-    for step in steps:
-        if not isinstance(step, dict) or "class" in step:
-            raise _bad(
-                path / file,
-                f"a step given by class: {step.get('class')}" if isinstance(step, dict) else step,
-                "steps of LeRobot's registry, by registry_name",
-                "code is never loaded because a file names it",
-            )
-        name, config = step.get("registry_name"), step.setdefault("config", {})
-        state = step.get("state_file")
-        if not isinstance(name, str) or not isinstance(config, dict):
-            raise _bad(path / file, step, "registry_name, and config as an object")
-        beside = isinstance(state, str) and state in names and state.endswith(".safetensors")
-        if "state_file" in step and not beside:
-            raise _bad(path / file, f"state_file {state}", "a safetensors file beside it")
-        renamed = config.get("rename_map") or {}
+def _judged(path: Path, names: set[str]) -> Iterator[Step]:
+    """The steps of a file that LeRobot may be given."""
+    for step in read_steps(path):
+        if step.state_file is not None and step.state_file not in names:
+            raise _bad(path, f"state_file {step.state_file}", "a safetensors file beside it")
+        renamed = step.config.get("rename_map") or {}
         if not isinstance(renamed, dict) or not all(isinstance(v, str) for v in renamed.values()):
-            raise _bad(path / file, f"rename_map {renamed}", "names by name")
-        shapes = _tensors(path / state) if state else {}
-        if name in (NORMALIZE, UNNORMALIZE):
-            inputs = file == PROCESSORS[0]
-            _require_statistics(config, shapes, inputs=inputs, where=f"{path / file}, {name}")
+            raise _bad(path, f"rename_map {renamed}", "names by name")
+        shapes = _tensors(path.parent / step.state_file) if step.state_file else {}
+        if step.name in (NORMALIZE, UNNORMALIZE):
+            inputs = path.name == BEFORE
+            _require_statistics(step.config, shapes, inputs=inputs, where=f"{path}, {step.name}")
         yield step
 
 

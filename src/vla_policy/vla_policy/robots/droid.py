@@ -28,13 +28,16 @@ import numpy as np
 from vla_core.transforms import AbsoluteActions, Data, DeltaActions, Group, bool_mask
 from vla_policy.models.config import FAST_IMAGE_KEYS
 from vla_policy.robots.robot import (
+    FirstActions,
     Robot,
     actions_and_prompt,
+    base_and_wrist,
     camera_slots,
     quantities,
     random_images,
 )
 
+Outputs = partial(FirstActions, 8)  # seven joints and the gripper
 CAMERAS = ("exterior_image_1_left", "wrist_image_left")
 DELTA = bool_mask(7, -1)
 GRIPPER = 7
@@ -53,27 +56,19 @@ class Inputs:
 
     def __call__(self, data: Mapping[str, Any], /) -> Data:
         base, wrist = (data[f"observation/{camera}"] for camera in CAMERAS)
+        images = base_and_wrist(base, wrist, fast=False)
         if self.fast:
             slots = {"base_0_rgb": base, "base_1_rgb": None, "wrist_0_rgb": wrist}
-        else:
-            slots = {"base_0_rgb": base, "left_wrist_0_rgb": wrist, "right_wrist_0_rgb": None}
+            images = camera_slots(slots, mask_missing=False)
         gripper = np.atleast_1d(data["observation/gripper_position"])
         result = {
             "state": np.concatenate([data["observation/joint_position"], gripper]),
-            **camera_slots(slots, mask_missing=not self.fast),
+            **images,
             **actions_and_prompt(data),
         }
         if isinstance(prompt := result.get("prompt"), bytes):
             result["prompt"] = prompt.decode()
         return result
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Model actions (H, D) to seven joints and the gripper (H, 8)."""
-
-    def __call__(self, data: Mapping[str, Any], /) -> Data:
-        return {"actions": np.asarray(data["actions"])[..., :8]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,15 @@ import numpy as np
 
 from vla_core.transforms import AbsoluteActions, Array, Data, DeltaActions, Group, bool_mask
 from vla_policy.robots.robot import (
+    FirstActions,
     Robot,
     actions_and_prompt,
-    camera_slots,
+    base_and_wrist,
     quantities,
     random_images,
 )
 
+Outputs = partial(FirstActions, 7)  # what the simulator takes
 CAMERAS = ("image", "wrist_image")
 DELTA = bool_mask(6, -1)
 
@@ -45,24 +47,13 @@ class Inputs:
     fast: bool = False
 
     def __call__(self, data: Mapping[str, Any], /) -> Data:
-        slots = {
-            "base_0_rgb": data["observation/image"],
-            "left_wrist_0_rgb": data["observation/wrist_image"],
-            "right_wrist_0_rgb": None,
-        }
         return {
             "state": np.asarray(data["observation/state"]),
-            **camera_slots(slots, mask_missing=not self.fast),
+            **base_and_wrist(
+                data["observation/image"], data["observation/wrist_image"], fast=self.fast
+            ),
             **actions_and_prompt(data),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Model actions (H, D) to those of the simulator (H, 7)."""
-
-    def __call__(self, data: Mapping[str, Any], /) -> Data:
-        return {"actions": np.asarray(data["actions"])[..., :7]}
 
 
 @dataclass(frozen=True, slots=True)

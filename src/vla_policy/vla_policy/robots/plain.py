@@ -17,6 +17,7 @@ from vla_core.contract import Contract, Kind
 from vla_core.errors import PolicyError
 from vla_core.transforms import Array, Data, Group
 from vla_policy.robots.robot import (
+    FirstActions,
     Quantity,
     Robot,
     actions_and_prompt,
@@ -52,16 +53,6 @@ class Inputs:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outputs:
-    """Model actions (H, D) to the contract's (H, A)."""
-
-    dims: int
-
-    def __call__(self, data: Mapping[str, Any], /) -> Data:
-        return {"actions": np.asarray(data["actions"])[..., : self.dims]}
-
-
 def plain(contract: Contract, slots: Mapping[str, str] | None = None) -> Robot:
     """The adapter of one contract.
 
@@ -90,7 +81,7 @@ def plain(contract: Contract, slots: Mapping[str, str] | None = None) -> Robot:
         cameras=cameras,
         required_cameras=tuple(slots),
         asset_id=contract.robot,
-        build=lambda _fast: Group(inputs=(Inputs(slots=slots),), outputs=(Outputs(dims=dims),)),
+        build=lambda _fast: Group(inputs=(Inputs(slots=slots),), outputs=(FirstActions(dims),)),
         make_example=partial(_make_example, contract),
         hold=partial(_hold, contract),
         pi0_slots=tuple(slots.values()),

@@ -204,6 +204,22 @@ def camera_slots(images: Mapping[str, Array | None], *, mask_missing: bool = Tru
     }
 
 
+def base_and_wrist(base: Array, wrist: Array, *, fast: bool) -> Data:
+    """Slots of an arm with two cameras; pi0-FAST was trained seeing the black third one."""
+    images = {"base_0_rgb": base, "left_wrist_0_rgb": wrist, "right_wrist_0_rgb": None}
+    return camera_slots(images, mask_missing=not fast)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstActions:
+    """Model actions (H, D) to the first of them, (H, dims): the others are padding."""
+
+    dims: int
+
+    def __call__(self, data: Mapping[str, Any], /) -> Data:
+        return {"actions": np.asarray(data["actions"])[..., : self.dims]}
+
+
 def actions_and_prompt(data: Mapping[str, Any]) -> Data:
     """What passes an adapter's inputs unchanged, where it is there."""
     return {key: data[key] for key in ("actions", "prompt") if key in data}

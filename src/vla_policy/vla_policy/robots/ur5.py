@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from vla_core.transforms import AbsoluteActions, Data, DeltaActions, Group, bool_mask
 from vla_policy.robots.robot import (
+    FirstActions,
     Robot,
     actions_and_prompt,
-    camera_slots,
+    base_and_wrist,
     quantities,
     random_images,
 )
 
+Outputs = partial(FirstActions, 7)  # six joints and the gripper
 CAMERAS = ("base_rgb", "wrist_rgb")
 DELTA = bool_mask(6, -1)
 
@@ -37,24 +40,11 @@ class Inputs:
     fast: bool = False
 
     def __call__(self, data: Mapping[str, Any], /) -> Data:
-        slots = {
-            "base_0_rgb": data["base_rgb"],
-            "left_wrist_0_rgb": data["wrist_rgb"],
-            "right_wrist_0_rgb": None,
-        }
         return {
             "state": np.concatenate([data["joints"], data["gripper"]]),
-            **camera_slots(slots, mask_missing=not self.fast),
+            **base_and_wrist(data["base_rgb"], data["wrist_rgb"], fast=self.fast),
             **actions_and_prompt(data),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Model actions (H, D) to six joints and the gripper (H, 7)."""
-
-    def __call__(self, data: Mapping[str, Any], /) -> Data:
-        return {"actions": np.asarray(data["actions"])[..., :7]}
 
 
 @dataclass(frozen=True, slots=True)
