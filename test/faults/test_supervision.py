@@ -205,9 +205,9 @@ def test_P6_a_policy_that_dies_while_it_loads_is_seen(system: System) -> None:
     system.wait_ticks(150)  # no false alarm meanwhile
     assert _states(nodes.seen.messages[-1])[POLICY] == "configuring"
     nodes.policy.signal(KILL)
-    nodes.wait_seen(POLICY, "lost", at)
+    at = nodes.wait_seen(POLICY, "lost", at)
     nodes.start_policy()
-    nodes.wait_seen(POLICY, "configuring", at + 2)
+    nodes.wait_seen(POLICY, "configuring", at)
     nodes.policy.signal(signal.SIGINT)
     assert nodes.policy.wait(5) == 128 + signal.SIGINT
 
