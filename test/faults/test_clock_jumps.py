@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from diagnostic_msgs.msg import KeyValue
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from std_msgs.msg import String
 from vla_system_tests.commands import check_latched_until_resume, check_limits
 from vla_system_tests.motion import stamp_s
 from vla_system_tests.stand_in_robot import StandInRobot
@@ -116,7 +116,7 @@ def test_P2_a_clock_that_stands_still_latches_and_heartbeats_go_on(
     swaying.is_paused = True
     ramping = system.wait_state("RAMPING", since=since)
     system.wait_state("LATCHED", since=ramping)
-    beats = system.watch(f"/{EXECUTOR}/heartbeat", String)
+    beats = system.watch(f"/{EXECUTOR}/heartbeat", KeyValue)
     system.wait(lambda: len(beats) > 5, "heartbeats of the executor", timeout_s=20)
     swaying.is_paused = False
     check_latched_until_resume(system, CONTRACT)

@@ -11,9 +11,8 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from vla_system_tests.processes import Process, wait_until_dead
-from vla_system_tests.system import EXECUTOR, POLICY, SMALL_ROBOT, Recording, System
+from vla_system_tests.system import EXECUTOR, MANAGER, POLICY, SMALL_ROBOT, Recording, System
 
-MANAGER = "lifecycle_manager"
 STOP, KILL = signal.SIGSTOP, signal.SIGKILL
 ALLOWED_S = 1.0
 Record = Callable[[str, object], None]

@@ -12,7 +12,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.srv import GetParameters
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from vla_system_tests.system import EXECUTOR, POLICY, SMALL_ROBOT, System
+from vla_system_tests.system import EXECUTOR, MANAGER, POLICY, SMALL_ROBOT, System
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HOLD = {"checkpoint": "hold:", "contract": SMALL_ROBOT, "sim": "true"}
@@ -87,7 +87,7 @@ def test_dry_run_commands_nothing(system: System) -> None:
 def test_a_namespace_holds_all_nodes(system: System) -> None:
     """The contract's topics are absolute, so that only the nodes' own topics move."""
     system.launch("ur5.launch.py", **HOLD, namespace="left", prompt="wave")
-    names = {"fake_robot", EXECUTOR, POLICY, "lifecycle_manager"}
+    names = {"fake_robot", EXECUTOR, POLICY, MANAGER}
 
     def all_there() -> bool:
         found = set(system.node.get_node_names_and_namespaces())
@@ -101,7 +101,7 @@ def test_a_namespace_holds_all_nodes(system: System) -> None:
 def test_without_supervision_the_nodes_start_themselves(system: System) -> None:
     launch = system.launch("ur5.launch.py", **HOLD, prompt="wave", supervision="false")
     system.wait_state("RUNNING")
-    assert "lifecycle_manager" not in launch.output
+    assert MANAGER not in launch.output
     os.kill(launch.child(POLICY), signal.SIGKILL)
     system.wait_output(launch, "The policy is gone, after 0 restarts.")
 

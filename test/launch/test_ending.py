@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from vla_system_tests.processes import Process, wait_until_dead
-from vla_system_tests.system import EXECUTOR, POLICY, SMALL_ROBOT, System
+from vla_system_tests.system import EXECUTOR, MANAGER, POLICY, SMALL_ROBOT, System
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_a_signal_ends_every_process_after_the_robot_is_at_rest(
     assert "process has died" not in launch.output, launch
 
 
-@pytest.mark.parametrize("node", [EXECUTOR, "fake_robot"])
-def test_P6_the_death_of_executor_or_robot_ends_the_launch_with_an_error(
+@pytest.mark.parametrize("node", [EXECUTOR, MANAGER, "fake_robot"])
+def test_P6_the_death_of_executor_manager_or_robot_ends_the_launch_with_an_error(
     launch: Process, node: str
 ) -> None:
     family = launch.session()

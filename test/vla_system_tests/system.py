@@ -31,7 +31,7 @@ from vla_system_tests.processes import Process
 FIRST_DOMAIN, DOMAINS = 61, 19  # never 0, where a user's robot is
 PATIENCE_S = 60.0
 SMALL_ROBOT = Path(__file__).with_name("small_robot.yaml")
-EXECUTOR, POLICY = "executor_node", "policy_node"
+EXECUTOR, POLICY, MANAGER = "executor_node", "policy_node", "lifecycle_manager"
 
 
 def _free_domains() -> Iterator[tuple[int, int]]:

@@ -31,6 +31,7 @@ class Rig:
         )
         self.now_ns = 10**12
         self.states: dict[str, str] = {}
+        self.processes: dict[str, str] = {}
         self.silent: set[str] = set()
         self.busy: set[str] = set()
         self.refused: set[Step] = set()
@@ -39,6 +40,7 @@ class Rig:
     def start(self, *names: str) -> None:
         for name in names:
             self.states[name] = "unconfigured"
+            self.processes[name] = f"{name} since {self.now_ns}"
             self.supervision.present(name, True, self.now_ns)
 
     def kill(self, name: str) -> None:
@@ -50,7 +52,7 @@ class Rig:
             self.now_ns += STEP_NS
             for name, state in self.states.items():
                 if name not in self.silent:
-                    self.supervision.beat(name, state, self.now_ns)
+                    self.supervision.beat(name, self.processes[name], state, self.now_ns)
             for order in self.supervision.step(self.now_ns):
                 self._carry_out(order)
 
@@ -200,6 +202,22 @@ def test_a_stopped_process_that_goes_on_is_the_same_one() -> None:
     assert rig.shown(MIND) == "active"
     assert rig.orders == []
     assert rig.supervision.restarts == 0
+
+
+def test_a_successor_that_is_not_heard_for_a_while_as_it_starts_counts_once() -> None:
+    rig = Rig.running(restarts=1)
+    rig.kill(MIND)
+    rig.steps(2)
+    rig.busy.add(MIND)
+    rig.start(MIND)
+    rig.steps(1)
+    rig.supervision.present(MIND, False, rig.now_ns)
+    rig.steps(2)
+    rig.supervision.present(MIND, True, rig.now_ns)
+    rig.busy.clear()
+    rig.steps(30)
+    assert rig.supervision.restarts == 1
+    assert rig.shown(MIND) == "active"
 
 
 def test_a_hanging_policy_is_told() -> None:

@@ -20,7 +20,6 @@ BRING_DOWN_NS = 4_000_000_000  # below the 5 s after which launch sends SIGTERM
 _AT_WORK = ("inactive", "active")
 _STEADY = ("unconfigured", *_AT_WORK)  # in between, a node may be busy for long and does not beat
 _BUSY = ("activating", "deactivating", "cleaningup", "shuttingdown")  # not long, unlike loading
-_FRESH = ("unconfigured", "configuring")
 _LEAVING = ("shuttingdown", "finalized")
 NOT_SEEN, LOST, LEFT = "not seen", "lost", "left"  # why a node is not there
 
@@ -71,6 +70,7 @@ class _Life:
     """What is known of a member's process."""
 
     member: Member
+    process: str = ""  # which process of the node
     state: str = ""  # empty: not there
     absent: str = NOT_SEEN  # why
     beat_ns: int = 0
@@ -139,14 +139,14 @@ class Supervision:
         """How many processes have replaced lost ones."""
         return sum(life.restarts for life in self._lives.values())
 
-    def beat(self, name: str, state: str, now_ns: int) -> None:
-        """A node has told its state."""
+    def beat(self, name: str, process: str, state: str, now_ns: int) -> None:
+        """A process of a node has told its state."""
         life = self._lives[name]
         if life.gone_ns is not None:
             return  # on its way when the node died
-        if not life.state and life.absent in (LOST, LEFT) and state in _FRESH:
+        if not life.state and life.process not in ("", process):
             self._replace(life)
-        life.state, life.beat_ns = state, now_ns
+        life.process, life.state, life.beat_ns = process, state, now_ns
         life.was_active = life.was_active or state == "active"
         if life.order is not None and _LEADS_TO.get(life.order.step) == state:
             life.order = None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 from collections.abc import Callable
 
+from diagnostic_msgs.msg import KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.event_handler import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import LivelinessPolicy, QoSProfile
-from std_msgs.msg import String
 
 PERIOD_S = 0.2
 # The process itself is watched by the middleware, whose threads need no lock of Python: a node
@@ -25,13 +26,17 @@ HANGS_S = 10.0
 class Heartbeat:
     """Publishes a node's lifecycle state on ``~/heartbeat`` from the thread that does its work.
 
+    The key of a beat is this process's own, so that one that was only not heard for a while (it
+    was stopped, or the machine was busy) is told from one that has taken its place.
+
     Args:
         state: Says the label of the state.
     """
 
     def __init__(self, node: Node, state: Callable[[], str]) -> None:
         self._node, self._state = node, state
-        self._publisher = node.create_publisher(String, "~/heartbeat", QOS)
+        self._process = secrets.token_hex(4)
+        self._publisher = node.create_publisher(KeyValue, "~/heartbeat", QOS)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is no hanging node
         self._timer = node.create_timer(PERIOD_S, self.beat, clock=steady)
         self._ends_when_hanging = False
@@ -42,7 +47,7 @@ class Heartbeat:
 
     def beat(self, *, before_long_work: bool = False) -> None:
         """Tell the state now."""
-        self._publisher.publish(String(data=self._state()))
+        self._publisher.publish(KeyValue(key=self._process, value=self._state()))
         if self._ends_when_hanging:
             signal.setitimer(signal.ITIMER_REAL, 0.0 if before_long_work else HANGS_S)
 
@@ -57,25 +62,25 @@ class Heartbeat:
 def listen(
     node: Node,
     name: str,
-    on_beat: Callable[[str, str], None],
+    on_beat: Callable[[str, str, str], None],
     on_presence: Callable[[str, bool], None],
 ) -> None:
     """Hear a node's heartbeat.
 
     Args:
         name: Of the node, in the listener's namespace.
-        on_beat: Called with the name and the node's state.
+        on_beat: Called with the name, the process and its state.
         on_presence: Called with the name and whether its process is there.
     """
 
     def changed(info: QoSLivelinessChangedInfo) -> None:
         on_presence(name, info.alive_count > 0)
 
-    def receive(message: String) -> None:
-        on_beat(name, message.data)
+    def receive(message: KeyValue) -> None:
+        on_beat(name, message.key, message.value)
 
     node.create_subscription(
-        String,
+        KeyValue,
         f"{name}/heartbeat",
         receive,
         QOS,

@@ -70,8 +70,8 @@ class LifecycleManager(Node):
         """Let the last status arrive."""
         self._status.wait_for_all_acked(FAREWELL)
 
-    def _on_beat(self, name: str, state: str) -> None:
-        self.supervision.beat(name, state, time.monotonic_ns())
+    def _on_beat(self, name: str, process: str, state: str) -> None:
+        self.supervision.beat(name, process, state, time.monotonic_ns())
 
     def _on_presence(self, name: str, is_present: bool) -> None:
         self.supervision.present(name, is_present, time.monotonic_ns())
