@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Statistics = Mapping[str, npt.NDArray[Any]]
-"""``min``, ``max``, ``mean``, ``std``, ``count``, ``q01`` ... of one feature, in LeRobot's shapes."""
+"""``min``, ``max``, ``mean``, ``std``, ``count``, ``q01`` ... of a feature, LeRobot's shapes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
