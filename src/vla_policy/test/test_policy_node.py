@@ -61,6 +61,7 @@ class ContinuingNode:
         self._step_ns = round(1e9 / self.contract.policy_rate_hz)
         self._stale, self._publishing, self._counts = None, threading.Lock(), Counter[str]()
         self._chunks = SimpleNamespace(publish=lambda message: None)
+        self._inputs_log = None
         self._continues, self._continuation = continues, Continuation(self.contract)
         self._policy = SimpleNamespace(infer=self._remember)
 

@@ -67,6 +67,12 @@ POLICY_NODE = (
         description="Observations taken per second; one that comes while inference runs is left.",
     ),
     Parameter(
+        name="inputs_dir",
+        default="",
+        description="Folder for what the model sees, one npz file for each observation, to look"
+        " at or to compare with a recording (`ros2 run vla_recorder parity`); empty: none.",
+    ),
+    Parameter(
         name="rtc",
         default=RTC_OFF.mode.value,
         choices=tuple(mode.value for mode in RtcMode),

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rclpy.parameter import Parameter as RosParameter
@@ -31,6 +32,7 @@ from vla_policy.nodes.lifecycle import FAREWELL, Supervised, run
 from vla_policy.nodes.messages import Input, reception
 from vla_policy.nodes.node_parameters import POLICY_NODE
 from vla_policy.nodes.ros_parameters import declare, read
+from vla_policy.policies.inputs_log import InputsLog
 from vla_policy.policies.open import open_policy
 
 IMAGES_KEPT = 8  # a tick wants the newest; those up to 5 ms ahead of it come on top
@@ -69,6 +71,8 @@ class PolicyNode(Supervised):
             asset_id=str(values["asset_id"]),
             rtc=rtc,
         )
+        folder = str(values["inputs_dir"])
+        self._inputs_log = InputsLog(Path(folder), self._policy) if folder else None
         self._continues = rtc.mode is not RtcMode.OFF
         self._continuation = Continuation(self._contract)
         named = recipes.named(str(values["checkpoint"]), str(values["recipe"]))
@@ -171,6 +175,8 @@ class PolicyNode(Supervised):
         observation = build_observation(
             self._contract, messages, stamp_ns=request.stamp_ns, prompt=request.prompt
         )
+        if self._inputs_log is not None:
+            self._inputs_log.write(observation)
         previous = self._continuation.committed(observation) if self._continues else None
         return self._policy.infer(observation, previous=previous)
 

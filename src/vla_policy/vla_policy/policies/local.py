@@ -70,6 +70,10 @@ class LocalPolicy:
         """Start the noise again."""
         self._random = np.random.default_rng(self._seed)
 
+    def inputs(self, observation: Observation) -> Data:
+        """What the model sees of an observation, without the batch dimension."""
+        return apply(self._steps.inputs, self._data(observation))
+
     def infer(
         self,
         observation: Observation,
@@ -78,11 +82,12 @@ class LocalPolicy:
         previous: Committed | None = None,
     ) -> FloatArray:
         """One chunk, (H, A) float64 in contract units; see `Policy.infer`."""
-        data, spliced = self._data(observation), None
+        spliced = None
         if previous is None or self._rtc.mode is RtcMode.OFF:
-            inputs = apply(self._steps.inputs, data)
+            inputs = self.inputs(observation)
         else:
-            inputs = apply(self._steps.inputs, data | {"actions": with_probes(previous)})
+            data = self._data(observation) | {"actions": with_probes(previous)}
+            inputs = apply(self._steps.inputs, data)
             spliced = splice(inputs["actions"], previous, self._rtc, self.horizon)
         with torch.no_grad():  # not inference_mode: guidance differentiates
             outputs = {"state": inputs["state"]} | self._think(inputs, noise, spliced)
