@@ -18,20 +18,12 @@ P = TypeVar("P")
 
 
 def pick(stamps_ns: Sequence[int], t_ns: int, max_age_ns: int) -> int:
-    """Index of the newest stamp that is not after ``t_ns``.
-
-    Args:
-        stamps_ns: Ascending header stamps of one stream.
-        t_ns: The tick.
-        max_age_ns: Oldest age at which a sample still counts.
+    """As `as_of`, live: a stamp that is ahead of now says that the clocks disagree.
 
     Raises:
-        SampleError: no sample yet, the newest is from the future, or the newest one not after
-            the tick is too old.
+        SampleError: as `as_of`, or the newest stamp is from the future.
     """
-    if not stamps_ns:
-        raise SampleError("no message has arrived")
-    ahead_ns = stamps_ns[-1] - t_ns
+    ahead_ns = stamps_ns[-1] - t_ns if stamps_ns else 0
     if ahead_ns > FUTURE_TOLERANCE_NS:
         raise SampleError(
             "a stamp from the future",
@@ -39,6 +31,22 @@ def pick(stamps_ns: Sequence[int], t_ns: int, max_age_ns: int) -> int:
             allowed=f"{FUTURE_TOLERANCE_NS / 1e9} s",
             fix="synchronise the clocks of the machines",
         )
+    return as_of(stamps_ns, t_ns, max_age_ns)
+
+
+def as_of(stamps_ns: Sequence[int], t_ns: int, max_age_ns: int) -> int:
+    """Index of the newest stamp that is not after ``t_ns``; later ones do not count.
+
+    Args:
+        stamps_ns: Ascending header stamps of one stream.
+        t_ns: The tick.
+        max_age_ns: Oldest age at which a sample still counts.
+
+    Raises:
+        SampleError: no sample yet, or the newest one not after the tick is too old.
+    """
+    if not stamps_ns:
+        raise SampleError("no message has arrived")
     index = bisect_right(stamps_ns, t_ns) - 1
     age_ns = t_ns - stamps_ns[max(index, 0)]
     if index < 0 or age_ns > max_age_ns:
