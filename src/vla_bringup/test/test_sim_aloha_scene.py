@@ -10,15 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vla_bringup.sim.aloha_model import CAMERAS
-from vla_bringup.sim.aloha_scene import (
+from vla_bringup.sim.aloha_robot import (
     ARM_JOINTS,
-    CUBE_X_M,
-    CUBE_Y_M,
     START_ARM_RAD,
-    AlohaScene,
     finger_from_gripper,
     gripper_from_finger,
 )
+from vla_bringup.sim.aloha_scene import AlohaScene
 from vla_bringup.sim.simulated_robot import SimulationError
 
 CUBE = slice(16, 19)  # position of the cube in a snapshot
@@ -45,8 +43,8 @@ def test_seed_decides_where_the_cube_starts() -> None:
     np.testing.assert_array_equal(cubes[0], cubes[1])
     assert not np.array_equal(cubes[0], cubes[2])
     for x, y, _ in cubes:
-        assert CUBE_X_M[0] <= x <= CUBE_X_M[1]
-        assert CUBE_Y_M[0] <= y <= CUBE_Y_M[1]
+        assert 0.0 <= x <= 0.2
+        assert 0.4 <= y <= 0.6
 
 
 def test_arm_reaches_its_targets_and_the_other_stays(scene: AlohaScene) -> None:

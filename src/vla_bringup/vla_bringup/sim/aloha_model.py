@@ -1,4 +1,4 @@
-"""The MuJoCo model of ALOHA: two ViperX 300 arms, a table and a cube, from gym-aloha's files."""
+"""The MuJoCo model of ALOHA: two ViperX 300 arms, a table and objects, from gym-aloha's files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from vla_bringup.sim.aloha_robot import SIDES
 from vla_bringup.sim.simulated_robot import SimulationError
 
-SCENE_FILE = "bimanual_viperx_transfer_cube.xml"
 XML_PHYSICS_RATE_HZ = 500.0
 NEAREST_VISIBLE_M = 0.02
-SIDES = ("left", "right")
-CUBE_JOINT = "red_box_joint"
 
 # Contract camera -> camera of the model. Policies trained on gym-aloha see "top" as cam_high. The
 # file's own wrist cameras turn with the horizon and see 20 degrees: replaced by fixed ones.
@@ -28,14 +26,18 @@ CAMERAS = {
 
 _GREY = (0.60, 0.62, 0.64, 1.0)
 _DARK, _DARKER = (0.22, 0.23, 0.26, 1.0), (0.16, 0.17, 0.19, 1.0)
-_WOOD, _ORANGE, _RED = (0.62, 0.53, 0.42, 1.0), (0.92, 0.55, 0.13, 1.0), (0.8, 0.1, 0.1, 1.0)
+_WOOD, _ORANGE = (0.62, 0.53, 0.42, 1.0), (0.92, 0.55, 0.13, 1.0)
+_RED, _BLUE = (0.8, 0.1, 0.1, 1.0), (0.1, 0.25, 0.75, 1.0)
 _DARKER_PARTS = ("shoulder", "wrist", "gripper_bar", "base")
 
 
-def build_model(*, physics_rate_hz: float = XML_PHYSICS_RATE_HZ, dressed: bool = True) -> Any:
+def build_model(
+    scene_file: str, *, physics_rate_hz: float = XML_PHYSICS_RATE_HZ, dressed: bool = True
+) -> Any:
     """Compile the scene with ALOHA's cameras.
 
     Args:
+        scene_file: In gym-aloha's assets.
         physics_rate_hz: Physics steps per second of simulated time.
         dressed: Sky, floor and colours of a laboratory; otherwise gym-aloha's grey on black.
             The dynamics are gym-aloha's either way.
@@ -46,7 +48,7 @@ def build_model(*, physics_rate_hz: float = XML_PHYSICS_RATE_HZ, dressed: bool =
     Raises:
         SimulationError: The scene is not installed, or this MuJoCo cannot load it.
     """
-    path = _scene_path()
+    path = _scene_path(scene_file)
     try:
         spec = mujoco.MjSpec.from_file(str(path))
         _add_cameras(spec)
@@ -68,16 +70,16 @@ def build_model(*, physics_rate_hz: float = XML_PHYSICS_RATE_HZ, dressed: bool =
     return model
 
 
-def _scene_path() -> Path:
+def _scene_path(scene_file: str) -> Path:
     # find_spec does not import the package, whose own dependencies are not needed here
     package = importlib.util.find_spec("gym_aloha")
     for folder in (package.submodule_search_locations or ()) if package else ():
-        path = Path(folder) / "assets" / SCENE_FILE
+        path = Path(folder) / "assets" / scene_file
         if path.is_file():
             return path
     raise SimulationError(
         "the ALOHA scene is not installed",
-        where=f"gym_aloha/assets/{SCENE_FILE}",
+        where=f"gym_aloha/assets/{scene_file}",
         found="no such file",
         allowed="the files of gym-aloha 0.1.5",
         fix="run scripts/setup.sh, or pip install --no-deps gym-aloha==0.1.5",
@@ -140,8 +142,10 @@ def _dress(spec: Any) -> None:
 def _colour(name: str) -> tuple[float, ...] | None:
     if name == "table":
         return _WOOD
-    if name == "red_box":
+    if name.startswith("red") or name == "pin":
         return _RED
+    if name.startswith("socket"):
+        return _BLUE
     if "gripper_finger" in name:
         return _ORANGE
     if name.startswith("vx300s"):

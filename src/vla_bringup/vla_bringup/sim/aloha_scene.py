@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,30 +10,22 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_bringup.sim.aloha_model import (
-    CAMERAS,
-    CUBE_JOINT,
+from vla_bringup.sim.aloha_model import CAMERAS, XML_PHYSICS_RATE_HZ, build_model
+from vla_bringup.sim.aloha_robot import (
+    ARM_JOINTS,
+    RAD_PER_M,
     SIDES,
-    XML_PHYSICS_RATE_HZ,
-    build_model,
+    START_ARM_RAD,
+    START_FINGER_M,
+    finger_from_gripper,
+    gripper_from_finger,
 )
+from vla_bringup.sim.aloha_tasks import MAX_REWARD, TASKS
 from vla_bringup.sim.simulated_robot import SimulationError, Snapshot, rendering_error
 
-ARM_JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")
 FINGERS = {"left_finger": "finger", "right_finger": "mirrored"}  # joint of the model -> name here
 COMMANDED = (*ARM_JOINTS, "gripper", "finger")
-
-# Where each arm starts. Source: ACT (arXiv:2304.13705) and gym-aloha, START_ARM_POSE.
-START_ARM_RAD = (0.0, -0.96, 1.16, 0.0, -0.3, 0.0)
-START_FINGER_M = 0.02239
-# The cube starts anywhere in this rectangle of the table. Source: gym-aloha, sample_box_pose.
-CUBE_X_M, CUBE_Y_M, CUBE_Z_M = (0.0, 0.2), (0.4, 0.6), 0.05
-
-# The `gripper` joint turns a crank that slides the fingers. Source: ACT and gym-aloha, constants
-# of the follower ("puppet") gripper, joint angle and finger position when closed and open.
-GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD = -0.6213, 1.4910
-FINGER_CLOSED_M, FINGER_OPEN_M = 0.01844, 0.05800
-_RAD_PER_M = (GRIPPER_OPEN_RAD - GRIPPER_CLOSED_RAD) / (FINGER_OPEN_M - FINGER_CLOSED_M)
+SUCCESS_HELD_S = 0.25  # a peg that touches the pin loses contact for single steps
 
 _DIVERGED = (
     mujoco.mjtWarning.mjWARN_BADQPOS,
@@ -44,25 +37,16 @@ _DIVERGED = (
 mujoco.set_mju_user_warning(lambda text: None)
 
 
-def finger_from_gripper(gripper_rad: float) -> float:
-    """Finger position (m) at an angle (rad) of the Interbotix `gripper` joint."""
-    return FINGER_CLOSED_M + (gripper_rad - GRIPPER_CLOSED_RAD) / _RAD_PER_M
-
-
-def gripper_from_finger(finger_m: float) -> float:
-    """Angle (rad) of the Interbotix `gripper` joint at a finger position (m)."""
-    return GRIPPER_CLOSED_RAD + (finger_m - FINGER_CLOSED_M) * _RAD_PER_M
-
-
 class AlohaScene:
-    """Two ViperX arms and a cube, at gym-aloha's dynamics.
+    """Two ViperX arms and the objects of a task, at gym-aloha's dynamics.
 
     Quantities are named `<side>_<joint>`: the six joints of an arm and `gripper` in rad, and
     `finger` in m, which is `gripper` measured at the finger (Interbotix calls it left_finger; the
     other finger mirrors it).
 
     Args:
-        seed: Decides where the cube starts.
+        task: One of `TASKS`.
+        seed: Decides where the objects start.
         physics_rate_hz: Physics steps per second of simulated time.
         dressed: Colours of a laboratory instead of gym-aloha's grey on black.
     """
@@ -70,11 +54,15 @@ class AlohaScene:
     def __init__(
         self,
         *,
+        task: str = "transfer_cube",
         seed: int = 0,
         physics_rate_hz: float = XML_PHYSICS_RATE_HZ,
         dressed: bool = True,
     ) -> None:
-        self._model = build_model(physics_rate_hz=physics_rate_hz, dressed=dressed)
+        self.task = TASKS[task]
+        self._model = build_model(
+            self.task.scene_file, physics_rate_hz=physics_rate_hz, dressed=dressed
+        )
         self._data = mujoco.MjData(self._model)
         self._shown = mujoco.MjData(self._model)  # the renderer's own copy
         self._renderers: dict[tuple[int, int], Any] = {}
@@ -89,11 +77,12 @@ class AlohaScene:
                 self._qpos[name] = int(self._model.jnt_qposadr[index])
                 self._qvel[name] = int(self._model.jnt_dofadr[index])
                 self._ctrl[name] = int(actuator)
+        self._geoms = [self._model.geom(index).name for index in range(self._model.ngeom)]
         self._owed_s = 0.0
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
-        """Put the arms at their start pose and the cube at the pose that the seed decides."""
+        """Put the arms at their start pose and the objects where the seed decides."""
         mujoco.mj_resetData(self._model, self._data)
         for side in SIDES:
             self.command(
@@ -102,10 +91,11 @@ class AlohaScene:
             self.command({f"{side}_finger": START_FINGER_M})
         for name, index in self._qpos.items():
             self._data.qpos[index] = self._data.ctrl[self._ctrl[name]]
-        rng = np.random.default_rng(seed)
-        cube = int(self._model.joint(CUBE_JOINT).qposadr[0])
-        position = [rng.uniform(*CUBE_X_M), rng.uniform(*CUBE_Y_M), CUBE_Z_M]
-        self._data.qpos[cube : cube + 7] = [*position, 1, 0, 0, 0]
+        layout = self.task.layout(seed)
+        for item in self.task.objects:
+            at = int(self._model.joint(item.joint).qposadr[0])
+            self._data.qpos[at : at + 7] = [*layout[item.name], 1, 0, 0, 0]
+        self._done_s = -math.inf
         mujoco.mj_forward(self._model, self._data)
 
     def command(self, targets: Mapping[str, float]) -> None:
@@ -153,7 +143,18 @@ class AlohaScene:
                 allowed=f"{XML_PHYSICS_RATE_HZ:g} is what the scene is made for",
                 fix="raise physics_rate_hz",
             )
+        if self.reward() == MAX_REWARD:
+            self._done_s = self._data.time
         return steps
+
+    def reward(self) -> int:
+        """How far the task is now: 0 to 4, as gym-aloha counts."""
+        contacts = self._data.contact.geom
+        return self.task.reward({frozenset(map(self._geoms.__getitem__, c)) for c in contacts})
+
+    def is_done(self) -> bool:
+        """Whether the task is done and not undone."""
+        return bool(self._data.time - self._done_s <= SUCCESS_HELD_S)
 
     def positions(self) -> dict[str, float]:
         """Where the joints are: rad, fingers in m."""
@@ -166,11 +167,11 @@ class AlohaScene:
         """How fast the joints move: rad/s, fingers in m/s."""
         found = _measured(self._data.qvel, self._qvel)
         for side in SIDES:
-            found[f"{side}_gripper"] = found[f"{side}_finger"] * _RAD_PER_M
+            found[f"{side}_gripper"] = found[f"{side}_finger"] * RAD_PER_M
         return found
 
     def snapshot(self) -> Snapshot:
-        """Generalised positions of arms and cube, (23,) float64."""
+        """Generalised positions of arms (16) and objects (7 each), float64."""
         return np.array(self._data.qpos)
 
     def render(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vla_bringup.sim.aloha_tasks import TASKS
 from vla_core.parameters import Parameter
 from vla_policy.nodes.node_parameters import CONTRACT
 
@@ -29,11 +30,17 @@ ALOHA_SIM = (
         description="Physics steps per second of simulated time.",
     ),
     Parameter(
+        name="task",
+        default="transfer_cube",
+        choices=tuple(TASKS),
+        description="What lies on the table, and when it is done.",
+    ),
+    Parameter(
         name="seed",
         default=0,
         low=0,
         high=2**31 - 1,
-        description="Decides where the cube starts.",
+        description="Decides where the objects start; the k-th `~/reset` adds k, from 0 on.",
     ),
     Parameter(
         name="dressed",

@@ -68,6 +68,10 @@ class RobotInterface(Node):
     def make_robot(self) -> SimulatedRobot:
         """Build what is simulated, from the contract and the parameters' values."""
 
+    def facts(self) -> dict[str, object]:
+        """What else a robot says of itself on /diagnostics."""
+        return {}
+
     def close(self) -> None:
         """Stop the cameras and leave the graph."""
         self._cameras.stop()
@@ -155,12 +159,12 @@ class RobotInterface(Node):
         return message
 
     def _status(self) -> DiagnosticStatus:
-        values = self._measured.read(
+        measured = self._measured.read(
             time.monotonic_ns(), lost_ns=self._owed.lost_ns, deadlines=self._deadlines
         )
-        if values["real_time_factor"] < SLOW_BELOW:
-            return status(self, Level.WARN, "slower than real time", values)
-        return status(self, Level.OK, "real time", values)
+        is_slow = measured["real_time_factor"] < SLOW_BELOW
+        level, message = (Level.WARN, "slower than ") if is_slow else (Level.OK, "")
+        return status(self, level, f"{message}real time", {**measured, **self.facts()})
 
 
 def run(make_node: Callable[[], RobotInterface], args: list[str] | None) -> int:

@@ -1,0 +1,1 @@
+"""Teleoperation: people and a scripted expert move the robot, through the executor."""
