@@ -18,5 +18,9 @@ setup(
     maintainer_email="maintainers@example.com",
     description="Episode recording and conversion of bags into LeRobot datasets.",
     license="Apache-2.0",
-    entry_points={"console_scripts": []},
+    entry_points={
+        "console_scripts": [
+            "episode_recorder = vla_recorder.nodes.episode_recorder:main",
+        ],
+    },
 )
