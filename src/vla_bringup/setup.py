@@ -32,6 +32,7 @@ setup(
         "console_scripts": [
             "aloha_sim = vla_bringup.sim.aloha_sim_node:main",
             "fake_robot = vla_bringup.sim.fake_robot_node:main",
+            "teleop = vla_bringup.teleop.teleop_node:main",
             "demo = vla_bringup.demo.main:main",
         ]
     },
