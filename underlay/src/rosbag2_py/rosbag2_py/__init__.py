@@ -6,8 +6,14 @@ from rosbag2_py._compression_options import (
     compression_mode_from_string,
     compression_mode_to_string,
 )
+from rosbag2_py._info import Info
 from rosbag2_py._message_definitions import LocalMessageDefinitionSource
 from rosbag2_py._metadata_io import MetadataIo
+from rosbag2_py._reader import (
+    SequentialCompressionReader,
+    SequentialReader,
+    get_registered_readers,
+)
 from rosbag2_py._storage import (
     BagMetadata,
     ConverterOptions,
@@ -23,6 +29,7 @@ from rosbag2_py._storage import (
     get_default_storage_id,
     to_rclcpp_qos_vector,
 )
+from rosbag2_py._transport import Player, PlayOptions, Recorder, RecordOptions
 from rosbag2_py._writer import (
     SequentialCompressionWriter,
     SequentialWriter,
@@ -37,12 +44,19 @@ __all__ = [
     "CompressionOptions",
     "ConverterOptions",
     "FileInformation",
+    "Info",
     "LocalMessageDefinitionSource",
     "MessageDefinition",
     "MetadataIo",
+    "PlayOptions",
+    "Player",
     "ReadOrder",
     "ReadOrderSortBy",
+    "RecordOptions",
+    "Recorder",
+    "SequentialCompressionReader",
     "SequentialCompressionWriter",
+    "SequentialReader",
     "SequentialWriter",
     "StorageFilter",
     "StorageOptions",
@@ -53,6 +67,7 @@ __all__ = [
     "convert_rclcpp_qos_to_rclpy_qos",
     "get_default_storage_id",
     "get_registered_compressors",
+    "get_registered_readers",
     "get_registered_serializers",
     "get_registered_writers",
     "to_rclcpp_qos_vector",

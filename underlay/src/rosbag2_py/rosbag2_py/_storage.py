@@ -10,6 +10,7 @@ from enum import IntEnum
 from rclpy.duration import Duration as RclpyDuration
 from rclpy.time import Time
 
+from rosbag2_py._format_bag_metadata import format_bag_metadata
 from rosbag2_py._qos import Durability as rmw_qos_durability_policy_t
 from rosbag2_py._qos import (
     Duration,
@@ -138,6 +139,9 @@ class BagMetadata:
     compression_mode: str = ""
     custom_data: dict[str, str] = field(default_factory=dict)
     ros_distro: str = ""
+
+    def __str__(self) -> str:
+        return format_bag_metadata(self)
 
 
 class ReadOrderSortBy(IntEnum):
