@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import lz4.frame
 import zstandard
 
+from vla_recorder.bags.types import BagError
+
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _UNKNOWN = -1
+_BLOCK_BYTES = 4096  # one block of zstd unpacks to at most 30000 times its size
+_CHECK_BYTES = 64 << 20
+_LEAVE_BYTES = 256 << 20  # of the disk, for others
 
 
 class BadDataError(ValueError):
@@ -70,3 +78,53 @@ def unpack_chunk(data: memoryview, compression: str, size: int) -> bytes | memor
     if len(data) != size:
         raise BadDataError("not of the size that is announced")
     return data
+
+
+def unpack_file(source: Path, target: Path) -> str:
+    """Unpacks a file of one or more zstd frames as far as it is whole.
+
+    Returns:
+        What is wrong with it, or "".
+
+    Raises:
+        BagError: There is not enough space.
+    """
+    written = 0
+    unpacker = zstandard.ZstdDecompressor().decompressobj()
+    started = False
+    with source.open("rb") as packed, target.open("wb") as unpacked:
+        while block := packed.read(_BLOCK_BYTES):
+            while block:
+                try:
+                    piece = unpacker.decompress(block)
+                except zstandard.ZstdError as error:
+                    return f"zstd: {error}"
+                started, block = True, unpacker.unused_data if unpacker.eof else b""
+                if unpacker.eof:
+                    unpacker, started = zstandard.ZstdDecompressor().decompressobj(), False
+                if written // _CHECK_BYTES != (written + len(piece)) // _CHECK_BYTES:
+                    _check_space(target)
+                written += unpacked.write(piece)
+    return "zstd: the file ends too early" if started or not written else ""
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copies a file.
+
+    Raises:
+        BagError: There is not enough space.
+    """
+    _check_space(target, source.stat().st_size)
+    shutil.copyfile(source, target)
+
+
+def _check_space(target: Path, wanted: int = 0) -> None:
+    free = shutil.disk_usage(target.parent).free
+    if free < wanted + _LEAVE_BYTES:
+        raise BagError(
+            "not enough space to unpack a file of the bag",
+            where=str(target.parent),
+            found=f"{free} bytes free",
+            allowed=f"{wanted + _LEAVE_BYTES} bytes",
+            fix="set TMPDIR to a folder on a larger disk",
+        )

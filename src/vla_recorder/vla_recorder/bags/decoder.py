@@ -121,7 +121,7 @@ def _embedded(topic: Topic) -> dict[str, Fields]:
         raise _unusable(topic, topic.type)
     try:
         if topic.definition_format == "ros2msg":
-            parsed = get_types_from_msg(text, topic.type)
+            parsed: Mapping[str, Any] = get_types_from_msg(text, topic.type)
         else:
             parsed = _parse_idl(text)
         return {

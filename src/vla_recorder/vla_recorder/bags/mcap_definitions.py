@@ -25,7 +25,8 @@ class Definitions:
     A channel that is described twice and differently belongs to no topic: its messages are lost,
     not guessed.
 
-    Args:
+    Attributes:
+        metadata: The YAML text that the recorder embedded; the newest, "" if there is none.
         settled: The definitions are proven by a checksum: later ones cannot change them.
     """
 
@@ -47,8 +48,8 @@ class Definitions:
         """
         if opcode == Opcode.METADATA:
             name, entries = parse_metadata(content)
-            if name == _METADATA_NAME and not self.metadata:
-                self.metadata = entries.get(_METADATA_KEY, "")
+            if name == _METADATA_NAME:
+                self.metadata = entries.get(_METADATA_KEY, self.metadata)
             return ""
         if opcode == Opcode.SCHEMA:
             number, schema = parse_schema(content)

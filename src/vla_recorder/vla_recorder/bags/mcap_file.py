@@ -50,6 +50,11 @@ class McapFile:
         return self._walk.losses
 
     @property
+    def kept(self) -> Mapping[str, int]:
+        """How many messages of each topic the newest reading found."""
+        return self._walk.kept
+
+    @property
     def unchecked(self) -> int:
         """How many messages of the newest reading no checksum protects."""
         return self._walk.unchecked

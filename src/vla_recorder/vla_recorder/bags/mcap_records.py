@@ -9,8 +9,10 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
+from vla_recorder.bags.types import MAX_MESSAGE_BYTES
+
 MAGIC = b"\x89MCAP0\r\n"
-MAX_RECORD_BYTES = 256 << 20  # of a chunk or a message; rosbag2 makes chunks of about 1 MB
+MAX_RECORD_BYTES = MAX_MESSAGE_BYTES + (1 << 20)  # of a message, or of a chunk of them
 MAX_TEXT_BYTES = 16 << 20  # of a schema, a channel or a metadata record
 
 HEADER = struct.Struct("<BQ")
@@ -32,6 +34,7 @@ class Opcode(IntEnum):
     ATTACHMENT = 0x09
     STATISTICS = 0x0B
     METADATA = 0x0C
+    METADATA_INDEX = 0x0D
     DATA_END = 0x0F
 
 
@@ -138,6 +141,16 @@ def parse_metadata(content: bytes) -> tuple[str, dict[str, str]]:
     name, pairs = cursor.text(), cursor.pairs()
     cursor.end()
     return name, dict(pairs)
+
+
+def parse_metadata_index(content: bytes) -> int:
+    """Where the metadata record is that an index names."""
+    cursor = _Cursor(content)
+    offset = cursor.number(8)
+    cursor.number(8)
+    cursor.text()
+    cursor.end()
+    return offset
 
 
 def parse_statistics(content: bytes) -> dict[int, int]:

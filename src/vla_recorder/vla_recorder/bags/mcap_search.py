@@ -24,7 +24,7 @@ _WINDOW_BYTES = 1 << 20
 _OVERLAP_BYTES = 64
 _CHAIN = 3  # records that must follow each other where one alone proves little
 
-# A record's length fits six bytes, which leaves three zeros. Look-aheads, to find overlapping ones.
+# A record's length fits six bytes, which leaves zeros. Look-aheads find overlapping candidates.
 _CHUNK = rb"\x06.{6}\0{2}.{28}(?:\0{4}|\x03\0{3}lz4|\x04\0{3}zstd)"
 _INDEX = rb"\x07.{6}\0{2}.{4}.{2}"
 _END = rb"\x0f\x04\0{7}"
@@ -123,7 +123,7 @@ def _is_end(stream: BinaryIO, at: int, size: int) -> bool:
     if len(head) < HEADER.size:
         return True
     opcode, length = HEADER.unpack(head)
-    return 1 < opcode < 0x0F and at + HEADER.size + length <= size
+    return bool(1 < opcode < 0x0F) and at + HEADER.size + length <= size
 
 
 def _between(value: int, low: int, high: int) -> None:

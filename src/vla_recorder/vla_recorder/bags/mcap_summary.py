@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,12 +16,15 @@ from vla_recorder.bags.mcap_records import (
     MAX_TEXT_BYTES,
     BadRecordError,
     Opcode,
+    parse_metadata_index,
     parse_statistics,
 )
+from vla_recorder.bags.mcap_search import check_record
 
 _FOOTER_BYTES = HEADER.size + FOOTER.size
 _DATA_END_BYTES = HEADER.size + 4
 _BLOCK_BYTES = 1 << 20
+_WANTED = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.STATISTICS, Opcode.METADATA_INDEX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,8 @@ def _read(stream: BinaryIO, size: int, definitions: Definitions) -> Summary:
             found = True
         elif opcode == Opcode.STATISTICS:
             counts = parse_statistics(content)
+        elif opcode == Opcode.METADATA_INDEX:
+            _add_metadata(stream, parse_metadata_index(content), data_end, definitions)
         else:
             chunked = True
     definitions.settled = found and crc != 0
@@ -102,10 +108,19 @@ def _records(stream: BinaryIO, at: int, end: int) -> Iterator[tuple[int, bytes]]
             raise BadRecordError("a record reaches past the summary")
         if opcode == Opcode.CHUNK_INDEX:
             yield opcode, b""
-        elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.STATISTICS):
+        elif opcode in _WANTED:
             if length > MAX_TEXT_BYTES:
                 raise BadRecordError("a record of an impossible length")
             yield opcode, stream.read(length)
+
+
+def _add_metadata(stream: BinaryIO, at: int, end: int, definitions: Definitions) -> None:
+    """The recorder's description of the bag; the last one counts."""
+    with suppress(BadRecordError):
+        opcode, length = check_record(stream, at, end)
+        if opcode == Opcode.METADATA:
+            stream.seek(at + HEADER.size)
+            definitions.add(opcode, stream.read(length))
 
 
 def _crc(stream: BinaryIO, start: int, end: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from vla_recorder.bags.compression import BadDataError, unpack_chunk
+from vla_recorder.bags.losses import balance
 from vla_recorder.bags.mcap_definitions import Definitions
 from vla_recorder.bags.mcap_records import (
     FIRST_PRIVATE,
@@ -22,7 +23,7 @@ from vla_recorder.bags.mcap_records import (
 )
 from vla_recorder.bags.mcap_search import check_record, has_chunk, next_record
 from vla_recorder.bags.mcap_summary import Summary
-from vla_recorder.bags.types import MAX_TIME_NS, Loss, Stored
+from vla_recorder.bags.types import MAX_TIME_NS, BagError, Loss, Stored
 
 _DEFINITIONS = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.METADATA)
 
@@ -59,7 +60,6 @@ class Walk:
         self._topics = topics
         self._data_is_whole = data_is_whole
         self._kept: Counter[int] = Counter()  # by channel; so are all counters
-        self._lost: Counter[int] = Counter()
         self._strays: Counter[int] = Counter()  # of unknown channels, or with impossible times
         self._broken: Loss | None = None  # a chunk whose messages its indexes will count
         self._indexed: Counter[int] = Counter()
@@ -87,11 +87,16 @@ class Walk:
             at += HEADER.size + length
         self._finish(ended)
 
+    @property
+    def kept(self) -> Counter[str]:
+        """How many messages of each topic were found."""
+        return Counter(self._by_topic(self._kept))
+
     def _read(self, at: int, length: int) -> bytes:
         self._stream.seek(at)
         content = self._stream.read(length)
         if len(content) != length:
-            raise BadRecordError("the file became shorter while it was read")
+            raise BagError("the file became shorter while it was read", where=self._name)
         return content
 
     def _lose(self, what: str, at: int | None, length: int, messages: int | None) -> None:
@@ -224,7 +229,6 @@ class Walk:
         self.losses.append(
             replace(self._broken, messages=lost or None, topics=self._by_topic(self._indexed))
         )
-        self._lost.update(self._indexed)
         self._indexed.clear()
         self._broken = None
 
@@ -242,9 +246,14 @@ class Walk:
         elif self._broken:
             self.losses.append(self._broken)
         if self._strays:
-            what = "messages of channels that are not defined, or from impossible times"
-            self._add_counted(what, self._strays)
-            self._lost.update(self._strays)
+            self.losses.append(
+                Loss(
+                    file=self._name,
+                    what="messages of channels that are not defined, or from impossible times",
+                    messages=self._strays.total(),
+                    topics=self._by_topic(self._strays),
+                )
+            )
         if not ended and not any(
             self._size == (loss.offset or 0) + loss.bytes for loss in self.losses
         ):
@@ -252,33 +261,13 @@ class Walk:
         elif ended and not self._summary.complete:
             self._lose("the file's summary is damaged or missing", None, 0, 0)
         if self.unchecked and self._summary.data_crc:
-            self._lose("the checksum of the data section is wrong", None, 0, None)
+            what = "the checksum of the data section is wrong: messages outside chunks may be too"
+            self.losses.append(Loss(file=self._name, what=what, doubtful=True))
         if self._summary.counts is not None:
             self._balance(self._summary.counts)
 
-    def _add_counted(self, what: str, counts: Counter[int]) -> None:
-        self.losses.append(
-            Loss(
-                file=self._name,
-                what=what,
-                messages=counts.total(),
-                topics=self._by_topic(counts),
-            )
-        )
-
     def _balance(self, counts: Mapping[int, int]) -> None:
-        """Replaces what cannot be known of losses by what the file's statistics say."""
-        missing = Counter(counts)
-        missing.subtract(self._kept)
-        missing.subtract(self._lost)
-        if any(count < 0 for count in missing.values()):
-            self._lose("more messages than the file's statistics count", None, 0, None)
-            return
-        damaged = self.unchecked and self._summary.data_crc  # wrong bytes, not missing ones
-        if not damaged:
-            self.losses[:] = [
-                replace(loss, messages=0) if loss.messages is None else loss
-                for loss in self.losses
-            ]
-        if missing.total():
-            self._add_counted("messages that the file's statistics count", +missing)
+        expected: Counter[str] = Counter()
+        for channel, count in counts.items():
+            expected[self._names.get(channel, f"channel {channel}")] += count
+        balance(self.losses, expected=expected, kept=self.kept, file=self._name)

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from vla_core.errors import VlaError
 
 MAX_TIME_NS = 2**63 - 1  # what 64-bit arrays of nanoseconds hold
+MAX_MESSAGE_BYTES = 256 << 20  # a raw 8K picture has 100 MB; also of a chunk
 
 
 class BagError(VlaError):
@@ -64,6 +65,7 @@ class Loss:
         bytes: How much was passed over.
         messages: How many messages were lost with it; None when that cannot be known.
         topics: The same by topic, as far as known.
+        doubtful: Messages of this piece were delivered, and some of their bytes may be wrong.
     """
 
     file: str
@@ -72,6 +74,7 @@ class Loss:
     bytes: int = 0
     messages: int | None = None
     topics: Mapping[str, int] = field(default_factory=dict)
+    doubtful: bool = False
 
 
 class Stored(NamedTuple):
@@ -83,22 +86,30 @@ class Stored(NamedTuple):
 
 
 class BagFile(Protocol):
-    """One opened file of a bag.
+    """One opened file of a bag."""
 
-    Attributes:
-        topics: All of its topics by name.
-        metadata: The YAML text that the recorder embedded in it, or "".
-        losses: What the newest reading met; complete when it is exhausted.
-        unchecked: How many messages of that reading no checksum protects.
-    """
+    @property
+    def topics(self) -> Mapping[str, Topic]:
+        """All of its topics by name."""
 
-    topics: Mapping[str, Topic]
-    metadata: str
-    losses: list[Loss]
-    unchecked: int
+    @property
+    def metadata(self) -> str:
+        """The YAML text that the recorder embedded in it, or ""."""
+
+    @property
+    def losses(self) -> list[Loss]:
+        """What the newest reading met; complete when it is exhausted."""
+
+    @property
+    def kept(self) -> Mapping[str, int]:
+        """How many messages of each topic that reading found, asked for or not."""
+
+    @property
+    def unchecked(self) -> int:
+        """How many of them no checksum protects."""
 
     def messages(self, topics: frozenset[str] | None) -> Iterator[Stored | None]:
         """All messages in file order; None stands for one of a topic not asked for."""
-        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Closes the file."""
