@@ -20,6 +20,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "import_dataset = vla_recorder.cli.import_dataset:main",
             "episode_recorder = vla_recorder.nodes.episode_recorder:main",
         ],
     },
