@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rosbag2_py import ConverterOptions, SequentialWriter, StorageOptions, TopicMetadata
+from rosbag2_py._storage import QoS  # upstream has no public name for it
+
+LATCHED_DEPTH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +19,8 @@ class BagTopic:
 
     name: str
     type: str
+    is_latched: bool = False
+    """Whether players should publish it transient local, as it was."""
 
 
 class EpisodeBag:
@@ -52,9 +57,14 @@ class EpisodeBag:
             )
             self._writer.open(storage, ConverterOptions("cdr", "cdr"))
         for number, topic in enumerate(topics):
+            latched = [QoS(LATCHED_DEPTH).reliable().transient_local()]
             self._writer.create_topic(
                 TopicMetadata(
-                    id=number, name=topic.name, type=topic.type, serialization_format="cdr"
+                    id=number,
+                    name=topic.name,
+                    type=topic.type,
+                    serialization_format="cdr",
+                    offered_qos_profiles=latched if topic.is_latched else [],
                 )
             )
 

@@ -17,7 +17,7 @@ from vla_core.errors import CodecError
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.lifecycle import Supervised, run
 from vla_policy.nodes.ros_parameters import declare, read
-from vla_recorder.nodes.episode_bag import BagTopic
+from vla_recorder.nodes.episode_bag import LATCHED_DEPTH, BagTopic
 from vla_recorder.nodes.episode_writer import EpisodeWriter, Settings
 from vla_recorder.nodes.episodes import Episodes, Place
 from vla_recorder.nodes.operator_inputs import Keyboard, OperatorInputs
@@ -31,7 +31,6 @@ from vla_recorder.recording.session import Event, RecordingError, Session
 from vla_recorder.recording.topics import Role, chunk_bytes, recorded_topics
 
 MARK_TYPE = "diagnostic_msgs/msg/DiagnosticStatus"
-MARKS_DEPTH = 100
 WATCH_S = 0.25  # how often it looks for new publishers, for space, and for what was finished
 
 
@@ -74,7 +73,7 @@ class EpisodeRecorder(Supervised):
             DiagnosticStatus, "~/status", QoSProfile(depth=1, durability=latched)
         )
         self._marks = self.create_publisher(
-            DiagnosticStatus, "~/marks", QoSProfile(depth=MARKS_DEPTH, durability=latched)
+            DiagnosticStatus, "~/marks", QoSProfile(depth=LATCHED_DEPTH, durability=latched)
         )
         self._looked_s = time.monotonic()
         self.entities += [
@@ -86,10 +85,11 @@ class EpisodeRecorder(Supervised):
     def activate(self) -> None:
         self._subscribe()
         monitors = [entry.monitor for entry in self._inputs]
-        topics = [BagTopic(name=i.name, type=i.monitor.recorded.type) for i in self._inputs]
-        topics.append(BagTopic(name=self.resolve_topic_name("~/marks"), type=MARK_TYPE))
+        marks = BagTopic(
+            name=self.resolve_topic_name("~/marks"), type=MARK_TYPE, is_latched=True
+        )
         settings = Settings(
-            topics=topics,
+            topics=[*(entry.bag_topic for entry in self._inputs), marks],
             chunk_bytes=chunk_bytes(self._place.contract),
             queue_bytes=self._bytes("queue_mb"),
             frozen_ns=self._nanoseconds("frozen_s"),

@@ -15,6 +15,7 @@ from vla_core.errors import CodecError
 from vla_core.image_codecs import DEPTH_ENCODINGS
 from vla_core.observation import read_camera, read_depth, read_stream
 from vla_policy.nodes.messages import message_class
+from vla_recorder.nodes.episode_bag import BagTopic
 from vla_recorder.recording.monitor import Check, Monitor, Pose
 from vla_recorder.recording.topics import Raw, Recorded
 
@@ -38,7 +39,11 @@ class TopicInput:
         self._node, self._index = node, index
         self._class = message_class(recorded.type)
         fields = list(self._class.get_fields_and_field_types().items())
-        self.name = node.resolve_topic_name(recorded.topic)
+        self.bag_topic = BagTopic(
+            name=node.resolve_topic_name(recorded.topic),
+            type=recorded.type,
+            is_latched=recorded.is_latched,
+        )
         self.monitor = Monitor(
             recorded=recorded,
             has_header=bool(fields) and fields[0] == ("header", "std_msgs/Header"),
@@ -54,7 +59,7 @@ class TopicInput:
 
     def follow(self) -> None:
         """Subscribe as the publishers offer: reliable and with history where all of them are."""
-        publishers = self._node.get_publishers_info_by_topic(self.name)
+        publishers = self._node.get_publishers_info_by_topic(self.bag_topic.name)
         if not publishers:
             return
         self.monitor.several = len(publishers) > 1
@@ -78,7 +83,7 @@ class TopicInput:
             else DurabilityPolicy.VOLATILE,
         )
         self._subscription = self._node.create_subscription(
-            self._class, self.name, self._receive, profile, raw=True
+            self._class, self.bag_topic.name, self._receive, profile, raw=True
         )
 
     def _receive(self, data: bytes, info: Mapping[str, Any]) -> None:

@@ -65,7 +65,7 @@ class Session:
     def __init__(self) -> None:
         self.open: Episode | None = None
         self.last: Episode | None = None
-        self.counts = {"episodes": 0, "bad": 0, "discarded": 0}
+        self.counts = {"episodes": 0, "episodes_bad": 0, "episodes_discarded": 0}
 
     def start(self, *, task: str, operator: str, wall_s: float | None = None) -> Episode:
         """Begin an episode.
@@ -97,7 +97,7 @@ class Session:
         self.last = replace(self.opened("stop"), bad=bad)
         self.open = None
         self.counts["episodes"] += 1
-        self.counts["bad"] += bool(bad)
+        self.counts["episodes_bad"] += bool(bad)
         return self.last
 
     def discard(self) -> Episode:
@@ -108,7 +108,7 @@ class Session:
         """
         episode = self.opened("discard")
         self.open = None
-        self.counts["discarded"] += 1
+        self.counts["episodes_discarded"] += 1
         return episode
 
     def label(self, success: bool) -> Episode:

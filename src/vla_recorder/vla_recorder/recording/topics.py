@@ -31,6 +31,7 @@ class Recorded:
         source: Of the contract, where it has one.
         kept: Of what was heard before an episode, so many different messages belong into it: a
             state lasts until the next is told.
+        is_latched: Whether it is published transient local.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Recorded:
     role: Role
     source: Stream | Camera | None = None
     kept: int = 0
+    is_latched: bool = False
 
 
 class Raw(NamedTuple):
@@ -73,9 +75,9 @@ def recorded_topics(contract: Contract) -> tuple[Recorded, ...]:
         ),
         _action("commanded", "executor_node/commanded", "sensor_msgs/msg/JointState"),
         *(_action(f"action/{group.name}", group.topic, group.type) for group in contract.action),
-        _context("executor status", "executor_node/status", status, 1),
+        _context("executor status", "executor_node/status", status, 1, is_latched=True),
         _context("prompt", "policy_node/prompt", "std_msgs/msg/String", 1),
-        _context("tf_static", "/tf_static", transforms, 100),
+        _context("tf_static", "/tf_static", transforms, 100, is_latched=True),
     )
 
 
@@ -83,8 +85,17 @@ def _action(name: str, topic: str, type_name: str) -> Recorded:
     return Recorded(name=name, topic=topic, type=type_name, role=Role.ACTION)
 
 
-def _context(name: str, topic: str, type_name: str, kept: int) -> Recorded:
-    return Recorded(name=name, topic=topic, type=type_name, role=Role.CONTEXT, kept=kept)
+def _context(
+    name: str, topic: str, type_name: str, kept: int, *, is_latched: bool = False
+) -> Recorded:
+    return Recorded(
+        name=name,
+        topic=topic,
+        type=type_name,
+        role=Role.CONTEXT,
+        kept=kept,
+        is_latched=is_latched,
+    )
 
 
 def chunk_bytes(contract: Contract) -> int:
