@@ -20,6 +20,8 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "recover = vla_recorder.cli.recover:main",
+            "dataset = vla_recorder.cli.dataset:main",
             "import_dataset = vla_recorder.cli.import_dataset:main",
             "episode_recorder = vla_recorder.nodes.episode_recorder:main",
         ],
