@@ -1,0 +1,1 @@
+"""Looking at datasets, and making datasets of datasets: one file for each verb."""

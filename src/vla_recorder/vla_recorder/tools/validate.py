@@ -1,0 +1,302 @@
+"""Whether a dataset is whole, and whether what it says of itself is true.
+
+Streaming: one episode's table and one picture at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from vla_core.contract import Contract
+from vla_core.dataset.episode import Clip, Episode
+from vla_core.dataset.read import Dataset, open_dataset
+from vla_core.dataset.video import decode, packet_times
+from vla_core.errors import VlaError
+from vla_recorder.tools import number_checks, picture_checks, statistics_checks
+from vla_recorder.tools.columns import (
+    action_of,
+    camera_features,
+    number_features,
+    numbers,
+    state_of,
+    stored_picture,
+)
+from vla_recorder.tools.contract_file import read_contract
+from vla_recorder.tools.feature_checks import check_contract, check_features
+from vla_recorder.tools.index_checks import COLUMNS, IndexWatch
+from vla_recorder.tools.number_checks import Motion, Numbers
+from vla_recorder.tools.report import EXIT_CODES, FAIL, WARN, Report
+from vla_recorder.tools.video_checks import check_file
+
+_BATCH = 65536  # rows
+AGAIN = "copy it again, or convert its bags again"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Of this verb."""
+    parser.add_argument("dataset", type=Path, metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--quick", action="store_true", help="count the frames of the videos, decode none"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """The verb: 0 fine, 1 broken, 3 usable with warnings."""
+    report = validate(options.dataset, pictures=not options.quick)
+    if options.json:
+        print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+    else:
+        print(report.text(options.dataset.resolve().name))
+    return EXIT_CODES[report.level]
+
+
+def validate(root: Path, *, pictures: bool = True) -> Report:
+    """All checks; damage is a finding, never an exception.
+
+    Args:
+        root: The folder that holds ``meta/``.
+        pictures: Whether keyframes are decoded.
+    """
+    report = Report()
+    try:
+        report.looked_at("metadata")
+        dataset = open_dataset(root)
+        contract = read_contract(root)
+        checks = _Checks(report, dataset, contract, pictures)
+        checks.metadata()
+        checks.tables()
+        checks.files()
+        for number in tqdm(
+            range(len(dataset.episodes)), desc="validate", unit="episode", disable=None
+        ):
+            checks.episode(number)
+        checks.whole()
+    except VlaError as error:
+        report.add(FAIL, "metadata", "", str(error), advice=AGAIN)
+    return report
+
+
+class _Checks:
+    """The checks of one dataset, and what they remember between episodes."""
+
+    def __init__(
+        self, report: Report, dataset: Dataset, contract: Contract | None, pictures: bool
+    ) -> None:
+        self._report, self._dataset, self._contract = report, dataset, contract
+        self._pictures = pictures
+        self._info = dataset.info
+        self._rates = {c.name: c.rate_hz for c in contract.cameras} if contract else {}
+        self._extremes: dict[str, tuple[Numbers, Numbers]] = {}
+        self._digests: dict[bytes, int] = {}
+        self._unreadable: set[Path] = set()
+        self._lengths: list[int] = []
+        self._video_rows: Counter[Path] = Counter()
+        for episode in dataset.episodes:
+            self._lengths.append(episode.length)
+            for clip in episode.clips.values():
+                self._video_rows[clip.file] += clip.frames
+
+    def metadata(self) -> None:
+        """What the dataset says of itself."""
+        report, info, lengths = self._report, self._info, self._lengths
+        for key, stated, found in (
+            ("total_episodes", info.total_episodes, len(lengths)),
+            ("total_frames", info.total_frames, sum(lengths)),
+        ):
+            if stated != found:
+                report.add(FAIL, "metadata", key, f"{stated}, but the episodes have {found}")
+        if not lengths:
+            report.add(FAIL, "metadata", "episodes", "the dataset is empty")
+        for task in self._dataset.tasks.values():
+            if not task.strip():
+                report.add(WARN, "tasks", "", "a task without a text", advice="policies read it")
+        check_features(report, info)
+        if self._contract:
+            check_contract(report, info, self._contract)
+
+    def tables(self) -> None:
+        """The index columns of all data files, in their order."""
+        watch = IndexWatch(self._report, self._info.fps, self._dataset.tasks.keys())
+        for file in sorted(self._dataset.root.glob("data/**/*.parquet"), key=_in_order):
+            try:
+                for piece in _pieces(file):
+                    watch.see(piece)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                where = str(file.relative_to(self._dataset.root))
+                self._report.add(FAIL, "index", where, str(error), advice=AGAIN)
+        watch.finish(self._lengths)
+
+    def files(self) -> None:
+        """Every video file once, and those that nobody needs."""
+        for file, count in self._video_rows.items():
+            where = str(file.relative_to(self._dataset.root))
+            shared = self._info.version == "v3.0"
+            try:
+                check_file(self._report, where, file, count, self._info.fps, shared=shared)
+            except VlaError as error:
+                self._unreadable.add(file)
+                self._report.add(FAIL, "frames", where, str(error), advice=AGAIN)
+        for file in sorted(
+            set(self._dataset.root.glob("videos/**/*.mp4")) - self._video_rows.keys()
+        ):
+            where = str(file.relative_to(self._dataset.root))
+            self._report.add(WARN, "frames", where, "a video that no episode uses")
+
+    def episode(self, number: int) -> None:
+        episode = self._dataset.episodes[number]
+        try:
+            table = episode.read()
+        except VlaError as error:
+            self._report.add(FAIL, "readable", "", str(error), advice=AGAIN, episode=number)
+            return
+        self._report.looked_at("readable", "rows", table.num_rows)
+        if episode.extra.get("bad"):
+            found = f"labelled bad: {episode.extra['bad']}"
+            self._report.add(WARN, "labels", "", found, advice="dataset filter", episode=number)
+        sides = self._numbers(number, episode, table)
+        self._sides(number, sides)
+        motion = next(iter(sides.values()), np.zeros((episode.length, 1)))
+        for camera in camera_features(self._info.features):
+            self._camera(number, episode, table, camera, Motion.of(motion))
+
+    def _numbers(self, number: int, episode: Episode, table: pa.Table) -> dict[str, Numbers]:
+        """Every column of numbers; those of state and action are given back if they are finite."""
+        features, kept = self._info.features, {}
+        digest = hashlib.sha256()
+        for name in number_features(features):
+            values = numbers(table, name, features[name])
+            digest.update(values.tobytes())
+            if not number_checks.check_finite(self._report, number, name, values):
+                continue
+            statistics_checks.check_numbers(
+                self._report, number, name, episode.stats.get(name, {}), values
+            )
+            low, high = values.min(axis=0), values.max(axis=0)
+            before = self._extremes.get(name, (low, high))
+            self._extremes[name] = (np.minimum(low, before[0]), np.maximum(high, before[1]))
+            if name in (state_of(features), action_of(features)):
+                kept[name] = values
+        self._report.looked_at("doubled")
+        first = self._digests.setdefault(digest.digest(), number)
+        if first != number and kept:
+            self._report.add(
+                WARN, "doubled", "", f"the same numbers as episode {first}",
+                advice="the episode is there twice: dataset delete", episode=number,
+            )  # fmt: skip
+        return kept
+
+    def _sides(self, number: int, sides: dict[str, Numbers]) -> None:
+        """State against action, and both against the contract."""
+        features, report, fps = self._info.features, self._report, self._info.fps
+        state, action = state_of(features), action_of(features)
+        if self._contract:
+            joints = self._contract.joints
+            for name, values in sides.items():
+                named = features[name].names or ()
+                if len(named) == values.shape[1] and joints.keys() >= set(named):
+                    known = [joints[joint] for joint in named]
+                    number_checks.check_limits(report, number, name, values, known)
+                    if name == action:
+                        number_checks.check_rates(report, number, values, known, fps)
+        if not (state in sides and action in sides and state and action):
+            return
+        measured, motion = sides[state], Motion.of(sides[action])
+        names = features[state].names or tuple(map(str, range(measured.shape[1])))
+        for stream, columns in number_checks.stream_columns(self._contract, names).items():
+            where = f"{state}, {stream}" if stream else state
+            number_checks.check_frozen(report, number, where, measured[:, columns], motion, fps)
+            number_checks.check_repeated(report, number, where, measured[:, columns], motion)
+
+    def _camera(
+        self, number: int, episode: Episode, table: pa.Table, camera: str, motion: Motion
+    ) -> None:
+        if not self._pictures:
+            return
+        feature, watch = self._info.features[camera], picture_checks.PictureWatch()
+        clip = episode.clips.get(camera)
+        if clip is not None and clip.file in self._unreadable:
+            return
+        try:
+            rows = _keyframes(clip) if clip else np.arange(table.num_rows)
+            for picture in decode(clip, keyframes_only=True) if clip else _stored(table, camera):
+                watch.see(picture)
+        except VlaError as error:
+            self._report.add(FAIL, "pictures", camera, str(error), advice=AGAIN, episode=number)
+            return
+        sizes = {size for size in watch.sizes if size != (*feature.shape[:2], size[2])}
+        if sizes:
+            found = f"pictures of {sorted(sizes)}, expected {list(feature.shape)}"
+            self._report.add(FAIL, "pictures", camera, found, episode=number)
+        rate_hz = self._rates.get(camera.rsplit(".", 1)[-1])
+        picture_checks.check_pictures(
+            self._report, number, camera, watch,
+            rows=rows, motion=motion, fps=self._info.fps, rate_hz=rate_hz,
+        )  # fmt: skip
+        if feature.shape[2] == 3:
+            statistics_checks.check_pictures(
+                self._report, number, camera, episode.stats.get(camera, {}), watch.mean, watch.std
+            )
+
+    def whole(self) -> None:
+        """What only all episodes together show."""
+        for name in (state_of(self._info.features), action_of(self._info.features)):
+            if name not in self._extremes:
+                continue
+            low, high = self._extremes[name]
+            self._report.looked_at("constant")
+            names = self._info.features[name].names or ()
+            if still := number_checks.constant_dimensions(low, high):
+                shown = ", ".join(names[d] if d < len(names) else str(d) for d in still)
+                self._report.add(
+                    WARN, "constant", name, f"never changes: {shown}",
+                    advice="nothing was recorded there, or it is not used",
+                )  # fmt: skip
+
+
+def _keyframes(clip: Clip) -> np.ndarray:
+    return np.flatnonzero(packet_times(clip).keys)
+
+
+def _stored(table: pa.Table, camera: str) -> Iterator[picture_checks.Picture]:
+    """The pictures of a table; depth in a grey of its own scale."""
+    scale = 0.0
+    for row in range(table.num_rows):
+        picture = stored_picture(table, camera, row)
+        if picture.ndim == 2:
+            depth = picture.astype(np.float64)[..., None]
+            scale = scale or 200.0 / max(float(depth.max()), 1.0)
+            yield np.minimum(depth * scale, 250).astype(np.uint8)
+        else:
+            yield picture.astype(np.uint8)
+
+
+def _pieces(file: Path) -> Iterator[dict[str, Any]]:
+    with pq.ParquetFile(file) as parquet:
+        missing = [name for name in COLUMNS if name not in parquet.schema_arrow.names]
+        if missing:
+            raise ValueError(f"no columns {', '.join(missing)}")
+        for batch in parquet.iter_batches(_BATCH, columns=list(COLUMNS)):
+            if any(column.null_count for column in batch.columns):
+                raise ValueError("empty places in the index columns")
+            yield {name: batch[name].to_numpy(zero_copy_only=False) for name in COLUMNS}
+
+
+def _in_order(file: Path) -> list[int | str]:
+    """``chunk-1000`` comes after ``chunk-999``."""
+    return [
+        int(piece) if piece.isdigit() else piece
+        for part in file.parts[-2:]
+        for piece in part.replace(".", "-").replace("_", "-").split("-")
+    ]
