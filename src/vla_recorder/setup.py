@@ -20,6 +20,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "convert = vla_recorder.cli.convert:main",
             "recover = vla_recorder.cli.recover:main",
             "dataset = vla_recorder.cli.dataset:main",
             "import_dataset = vla_recorder.cli.import_dataset:main",

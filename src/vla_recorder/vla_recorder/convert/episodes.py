@@ -1,0 +1,132 @@
+"""Which episodes a bag holds, as its marks say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+MARKS_TYPE: Final = "diagnostic_msgs/msg/DiagnosticStatus"
+MARKS_NAME: Final = "/marks"
+_SUCCESS: Final = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Something that happened to an episode.
+
+    Attributes:
+        event: ``start``, ``stop``, ``discard`` or ``label``.
+        episode: Its id.
+        time_ns: When, in ROS time.
+        number: Place of the message in the bag.
+        received_ns: When the mark was recorded.
+        values: Task, operator, success and the rest, as text.
+    """
+
+    event: str
+    episode: str
+    time_ns: int
+    number: int
+    received_ns: int
+    values: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What is known of an episode besides its data."""
+
+    task: str = ""
+    operator: str = ""
+    success: bool | None = None
+    bad: str = ""
+    contract_sha256: str = ""
+
+    def updated(self, values: dict[str, str]) -> Label:
+        """With what a mark, or the metadata of a bag, says."""
+        return replace(
+            self,
+            task=values.get("task") or self.task,
+            operator=values.get("operator") or self.operator,
+            success=_SUCCESS.get(values.get("success", ""), self.success),
+            bad=values.get("bad", self.bad),
+            contract_sha256=values.get("contract_sha256") or self.contract_sha256,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """An episode of a bag.
+
+    Attributes:
+        episode: Its id; empty for a bag without marks, which is one episode.
+        start: The mark that began it; None: it lasts from the begin of the bag.
+        stop: The mark that ended it; None: it lasts to the end of the bag.
+        cut: Why it has no stop mark although marks began it.
+        discarded: By whoever recorded it.
+    """
+
+    episode: str
+    label: Label
+    start: Mark | None = None
+    stop: Mark | None = None
+    cut: str = ""
+    discarded: bool = False
+
+
+def read_mark(message: Any, *, number: int, received_ns: int) -> Mark | None:
+    """A mark of a DiagnosticStatus; None of one that is none."""
+    values = {str(item.key): str(item.value) for item in message.values}
+    time = values.get("time_ns", "")
+    if message.name != "episode" or not time.isdecimal() or len(time) > 19:
+        return None
+    return Mark(
+        event=str(message.message),
+        episode=values.get("episode", ""),
+        time_ns=int(time),
+        number=number,
+        received_ns=received_ns,
+        values=values,
+    )
+
+
+def episodes(marks: Iterable[Mark], bag: Label) -> list[Marked]:
+    """The episodes in the order of their begins.
+
+    A mark that comes twice counts once. What begins before the one before has ended cuts that.
+
+    Args:
+        marks: In the order of the bag.
+        bag: What the bag's metadata say; marks know better.
+    """
+    found: dict[str, Marked] = {}
+    running: str | None = None
+    for mark in marks:
+        if mark.event == "start" and mark.episode not in found:
+            if running is not None:
+                found[running] = replace(found[running], stop=mark, cut="another one began")
+            found[mark.episode] = Marked(
+                episode=mark.episode, label=bag.updated(mark.values), start=mark
+            )
+            running = mark.episode
+        elif mark.event == "stop" and mark.episode not in found:
+            label = bag.updated(mark.values)
+            found[mark.episode] = Marked(episode=mark.episode, label=label, stop=mark)
+        elif mark.episode in found:
+            found[mark.episode] = _changed(found[mark.episode], mark)
+            if mark.event in ("stop", "discard") and mark.episode == running:
+                running = None
+    if not found:
+        return [Marked(episode="", label=bag)]
+    if running is not None:
+        found[running] = replace(found[running], cut="no stop mark")
+    return list(found.values())
+
+
+def _changed(marked: Marked, mark: Mark) -> Marked:
+    marked = replace(marked, label=marked.label.updated(mark.values))
+    if mark.event == "discard":
+        return replace(marked, discarded=True)
+    if mark.event == "stop" and marked.stop is None:
+        return replace(marked, stop=mark)
+    return marked

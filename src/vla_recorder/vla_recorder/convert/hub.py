@@ -1,0 +1,47 @@
+"""Publishing of a dataset on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vla_recorder.convert.errors import ConvertError
+
+
+def push(dataset: Path, repository: str, version: str, *, private: bool) -> str:
+    """Upload a dataset; LeRobot finds it by the tag of its version.
+
+    Args:
+        dataset: Its folder.
+        repository: ``owner/name``.
+        version: ``v2.1`` or ``v3.0``.
+        private: Whether a new repository is.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        ConvertError: The hub refuses, or cannot be reached.
+
+    Source: https://github.com/huggingface/lerobot (LeRobotDataset.push_to_hub).
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    api = HfApi()
+    try:
+        api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repository, repo_type="dataset", folder_path=str(dataset)
+        )
+        api.delete_tag(repository, tag=version, repo_type="dataset") if version in {
+            ref.name for ref in api.list_repo_refs(repository, repo_type="dataset").tags
+        } else None
+        api.create_tag(repository, tag=version, repo_type="dataset")
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise ConvertError(
+            "the dataset could not be published",
+            where=repository,
+            found=error,
+            fix="log in with `hf auth login`; the dataset itself is whole",
+        ) from error
+    return str(commit.commit_url)

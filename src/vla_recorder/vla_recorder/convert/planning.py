@@ -1,0 +1,142 @@
+"""From scanned bags to the episodes to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vla_core.contract import Contract
+from vla_recorder.convert.checks import (
+    check_contract,
+    check_rates,
+    common_action,
+    common_depth,
+)
+from vla_recorder.convert.clock import pieces
+from vla_recorder.convert.episodes import Label, Marked, episodes
+from vla_recorder.convert.errors import ConvertError
+from vla_recorder.convert.extract import EpisodeTask
+from vla_recorder.convert.layout import layout
+from vla_recorder.convert.manifest import identity
+from vla_recorder.convert.options import ActionSource, Options
+from vla_recorder.convert.pictures import Fit
+from vla_recorder.convert.scan import Scan
+from vla_recorder.convert.work import Work
+
+_MADE_AS = 1  # to be raised when the same options make other episodes than before
+
+
+def plan_episodes(
+    scans: Sequence[Scan], contract: Contract, text: str, options: Options, work: Work
+) -> tuple[list[EpisodeTask], list[dict[str, str]]]:
+    """The episodes to make, in the order of the bags, and those that are left out on purpose.
+
+    Args:
+        scans: Of the bags.
+        contract: Of the robot.
+        text: Of the contract.
+        options: Of the conversion.
+        work: Where episodes are staged.
+
+    Raises:
+        ConvertError: A bag does not fit the contract, or the others; or there is no episode.
+    """
+    action, depth = common_action(contract, scans, options.action), common_depth(scans)
+    layout(contract, depth, Fit(crop=options.crop, resize=options.resize), options.keys)
+    tasks, left_out = [], []
+    for scanned in scans:
+        found = episodes(scanned.marks, Label().updated(dict(scanned.custom)))
+        if not options.allow_contract:
+            hashes = [marked.label.contract_sha256 for marked in found]
+            check_contract(scanned, hashes, contract, text)
+        if not options.allow_rate:
+            check_rates(scanned, contract)
+        for marked in found:
+            if why := _unwanted(marked, scanned, options):
+                left_out.append({"bag": scanned.bag.name, "episode": marked.episode, "why": why})
+            else:
+                tasks.append(_task(scanned, marked, contract, options, action, depth, work))
+    if not tasks:
+        raise ConvertError(
+            "the bags hold no episode to convert",
+            found="; ".join(f"{entry['episode']}: {entry['why']}" for entry in left_out),
+            fix="to take episodes that were marked bad: --include-bad",
+        )
+    return tasks, left_out
+
+
+def _unwanted(marked: Marked, scanned: Scan, options: Options) -> str:
+    """Why an episode is left out; empty if it is not."""
+    if marked.discarded:
+        return "discarded"
+    if marked.label.bad and not options.include_bad:
+        return f"bad: {marked.label.bad}"
+    if marked.stop is not None and not _overlaps(marked, scanned, options.receive_time):
+        return "ended before this bag begins"  # its marks were kept for late subscribers
+    return ""
+
+
+def _overlaps(marked: Marked, scanned: Scan, by_receipt: bool) -> bool:
+    assert marked.stop is not None
+    stop_ns = marked.stop.received_ns if by_receipt else marked.stop.time_ns
+    return any(len(t) and int(t.stamps_ns.min()) < stop_ns for t in scanned.times.values())
+
+
+def _task(
+    scanned: Scan,
+    marked: Marked,
+    contract: Contract,
+    options: Options,
+    action: ActionSource,
+    depth: frozenset[str],
+    work: Work,
+) -> EpisodeTask:
+    label = marked.label
+    text = options.task or label.task
+    if not text:
+        raise ConvertError(
+            "an episode has no task in words",
+            where=f"{scanned.bag}, {marked.episode or 'whole bag'}",
+            fix="give it: --task",
+        )
+    first = marked.start.number if marked.start else 0
+    last = marked.stop.number if marked.stop else scanned.messages
+    touched = tuple(
+        piece
+        for piece in pieces(scanned.cuts, scanned.messages)
+        if piece[0] <= last and first < piece[1]
+    )
+    fps = options.fps or contract.policy_rate_hz
+    about = {
+        "bag": scanned.bag.name,
+        "episode": marked.episode,
+        "task": text,
+        "operator": label.operator,
+        "success": label.success,
+        "bad": label.bad,
+        "cut": marked.cut,
+    }
+    made_of = {
+        "made_as": _MADE_AS,
+        "bag": dict(scanned.sha256),
+        "contract": contract.sha256,
+        "fps": fps,
+        "action": action.value,
+        "options": options.plain(),
+        **about,
+    }
+    name = identity(made_of)
+    return EpisodeTask(
+        bag=scanned.bag.absolute(),
+        folder=work.staged(name),
+        contract=contract,
+        options=options,
+        fps=fps,
+        text=text,
+        marked=marked,
+        action=action,
+        topics=scanned.topics,
+        times={n: t.between(touched[0][0], touched[-1][1]) for n, t in scanned.times.items()},
+        pieces=touched,
+        depth=depth,
+        about={"id": name, **about},
+    )

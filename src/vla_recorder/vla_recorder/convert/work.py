@@ -1,0 +1,112 @@
+"""The folder in which a dataset grows until it gets its name."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vla_core.dataset.files import sync_tree
+from vla_recorder.convert.errors import ConvertError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Existing:
+    """What to do with what is there already; all false: refuse.
+
+    Attributes:
+        resume: Take what an interrupted conversion has finished.
+        overwrite: Replace the dataset when the new one is whole.
+        append: Add to the dataset; what an interrupted one has finished is taken.
+    """
+
+    resume: bool = False
+    overwrite: bool = False
+    append: bool = False
+
+
+class Work:
+    """``OUTPUT.work``: staged episodes, and the dataset until it is whole.
+
+    Attributes:
+        output: The name of the dataset.
+        folder: This folder.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.folder = output.with_name(output.name + ".work")
+        self._replaced = self.folder / "replaced"
+
+    @property
+    def dataset(self) -> Path:
+        """Where the dataset is made."""
+        return self.folder / "dataset"
+
+    def fresh_dataset(self) -> Path:
+        """The same, with nothing there."""
+        shutil.rmtree(self.dataset, ignore_errors=True)
+        return self.dataset
+
+    def staged(self, name: str) -> Path:
+        """Where an episode is staged."""
+        return self.folder / "episodes" / name
+
+    @contextmanager
+    def opened(self, existing: Existing) -> Iterator[None]:
+        """Hold the folder; it stays when something goes wrong, so that work can be resumed.
+
+        Raises:
+            ConvertError: What is there must not be touched, or another conversion is at work.
+            OSError: It cannot be made.
+        """
+        if self.output.exists() and not (existing.resume or existing.overwrite or existing.append):
+            raise self._refused("the output exists", self.output, "--overwrite or --append")
+        if existing.append and not (self.output.exists() or self._replaced.exists()):
+            raise ConvertError("there is nothing to append to", where=str(self.output))
+        if self.folder.exists() and not (existing.resume or existing.overwrite or existing.append):
+            raise self._refused(
+                "an interrupted conversion is there", self.folder, "--resume or --overwrite"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConvertError(
+                    "another conversion makes this dataset", where=str(self.folder)
+                ) from None
+            if self._replaced.exists() and not self.output.exists():
+                self._replaced.rename(self.output)  # killed between two renames
+            if existing.overwrite and not existing.resume:
+                shutil.rmtree(self.folder / "episodes", ignore_errors=True)
+            yield
+
+    def publish(self) -> None:
+        """Give the dataset its name, and remove all else."""
+        sync_tree(self.dataset)
+        shutil.rmtree(self._replaced, ignore_errors=True)
+        if self.output.exists():
+            self.output.rename(self._replaced)
+        self.dataset.rename(self.output)
+        _sync(self.output.parent)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder; nothing of it is needed any more."""
+        shutil.rmtree(self.folder)
+
+    def _refused(self, what: str, where: Path, options: str) -> ConvertError:
+        return ConvertError(what, where=str(where), fix=f"give {options}, or another --output")
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
