@@ -24,7 +24,7 @@ from vla_core.dataset.info import NUMBERS, STANDARD, damaged
 Array = npt.NDArray[Any]
 TASK = "task"
 _ARROW = {"float16": "halffloat", "float32": "float", "float64": "double"}
-_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def columns(features: Mapping[str, Feature]) -> dict[str, Feature]:
@@ -35,7 +35,7 @@ def columns(features: Mapping[str, Feature]) -> dict[str, Feature]:
 def arrow_type(feature: Feature) -> pa.DataType:
     """A single number is a plain value, a vector a list of fixed size, a matrix lists in lists."""
     if feature.dtype == "image":
-        return _IMAGE
+        return IMAGE
     kind = pa.type_for_alias(_ARROW.get(feature.dtype, feature.dtype))
     if feature.shape == (1,):
         return kind
@@ -91,7 +91,7 @@ def _nested(flat: pa.Array, feature: Feature) -> pa.Array:
     return flat
 
 
-def conform(found: pa.ChunkedArray, feature: Feature, where: str) -> pa.Array:
+def conform(found: pa.ChunkedArray, feature: Feature, where: str) -> pa.ChunkedArray | pa.Array:
     """A column that was read, as the feature's own arrow type.
 
     Lists of fixed and of variable size are the same; floats may have another width, integers too
@@ -100,8 +100,12 @@ def conform(found: pa.ChunkedArray, feature: Feature, where: str) -> pa.Array:
     Raises:
         DatasetError: Other types or shapes, or empty places.
     """
+    if feature.dtype == "image":  # not copied: an hour of depth is larger than the memory
+        if found.type != IMAGE or found.null_count:
+            raise damaged(where, found.type, f"{IMAGE} without empty places")
+        return found
     flat, per_row = _flat(found, feature, where)
-    wanted = _IMAGE if feature.dtype == "image" else arrow_type(_single(feature))
+    wanted = arrow_type(Feature(dtype=feature.dtype, shape=(1,)))
     try:
         if _kind(flat.type) != _kind(wanted):
             raise pa.ArrowInvalid(f"{flat.type}")
@@ -112,7 +116,7 @@ def conform(found: pa.ChunkedArray, feature: Feature, where: str) -> pa.Array:
     if flat.null_count or len(flat) != len(found) * per_row:
         allowed = f"{len(found)} rows of {per_row} without empty places"
         raise damaged(where, f"{len(flat)} values, {flat.null_count} empty", allowed)
-    return flat if feature.dtype == "image" else _nested(flat, feature)
+    return _nested(flat, feature)
 
 
 def numbers(found: pa.ChunkedArray | pa.Array, feature: Feature) -> Array:
@@ -125,10 +129,6 @@ def numbers(found: pa.ChunkedArray | pa.Array, feature: Feature) -> Array:
     return values.reshape(rows, *feature.shape)
 
 
-def _single(feature: Feature) -> Feature:
-    return Feature(dtype=feature.dtype, shape=(1,))
-
-
 def _flat(found: pa.ChunkedArray, feature: Feature, where: str) -> tuple[pa.Array, int]:
     """The values without their lists, whose lengths are compared with the shape."""
     flat = found.combine_chunks()
@@ -136,8 +136,6 @@ def _flat(found: pa.ChunkedArray, feature: Feature, where: str) -> tuple[pa.Arra
         flat = pa.concat_arrays(flat.chunks) if flat.num_chunks else pa.array([], flat.type)
     if isinstance(flat, pa.ExtensionArray):
         flat = flat.storage
-    if feature.dtype not in (*NUMBERS, "string"):
-        return flat, 1
     for size in feature.shape:
         kind = flat.type
         if not any(
@@ -155,7 +153,7 @@ def _flat(found: pa.ChunkedArray, feature: Feature, where: str) -> tuple[pa.Arra
 
 
 def _kind(kind: pa.DataType) -> str:
-    for name in ("floating", "boolean", "integer", "string", "struct"):
+    for name in ("floating", "boolean", "integer", "string"):
         if getattr(pa.types, f"is_{name}")(kind):
             return name
     return "string" if pa.types.is_large_string(kind) else str(kind)

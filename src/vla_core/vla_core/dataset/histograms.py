@@ -5,7 +5,7 @@ Readers of LeRobot do not know this file and need not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,23 +30,38 @@ _SCHEMA = pa.schema(
 )
 
 
-def write_histograms(file: Path, rows: Iterable[tuple[int, str, Histogram]]) -> None:
-    """Writes one row per episode and camera; where there are none, no file."""
-    writer: pq.ParquetWriter | None = None
-    waiting: list[dict[str, object]] = []
-    try:
-        for episode, name, found in rows:
-            writer = writer or pq.ParquetWriter(file, _SCHEMA)
-            values = (episode, name, found.shape[1], found.ravel())
-            waiting.append(dict(zip(_SCHEMA.names, values, strict=True)))
-            if len(waiting) == _ROWS:
-                writer.write_table(pa.Table.from_pylist(waiting, _SCHEMA))
-                waiting.clear()
-        if writer is not None and waiting:
-            writer.write_table(pa.Table.from_pylist(waiting, _SCHEMA))
-    finally:
-        if writer is not None:
-            writer.close()
+class HistogramWriter:
+    """Writes one row per episode and camera; where there are none, no file.
+
+    Args:
+        file: The parquet file; its folder exists.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[dict[str, object]] = []
+
+    def add(self, episode: int, stats: Mapping[str, Statistics]) -> None:
+        """Adds the histograms that the statistics have."""
+        for name, one in stats.items():
+            if (found := one.get(HISTOGRAM)) is not None:
+                values = (episode, name, found.shape[1], found.ravel())
+                self._waiting.append(dict(zip(_SCHEMA.names, values, strict=True)))
+        if len(self._waiting) >= _ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer = self._writer or pq.ParquetWriter(self._file, _SCHEMA)
+            self._writer.write_table(pa.Table.from_pylist(self._waiting, _SCHEMA))
+            self._waiting.clear()
 
 
 def read_histograms(file: Path, episode: int, tables: EpisodeTables) -> dict[str, Histogram]:
@@ -63,10 +78,10 @@ def read_histograms(file: Path, episode: int, tables: EpisodeTables) -> dict[str
 
 
 def with_histogram(stats: Statistics, histogram: Histogram) -> Statistics:
-    """The statistics with the histogram, unless another program has changed them since."""
+    """All statistics of the histogram, unless another program has changed the others since."""
     whole = histogram_statistics(histogram, int(stats["count"][0]))
     same = all(
         np.shape(stats[key]) == whole[key].shape and np.allclose(stats[key], whole[key], atol=1e-9)
         for key in ("min", "max", "mean", "std")
     )
-    return {**stats, HISTOGRAM: histogram} if same else stats
+    return whole if same else stats

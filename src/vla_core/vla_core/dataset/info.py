@@ -53,6 +53,7 @@ _WRITTEN = {
     *("video_files_size_in_mb", "data_path", "video_path", "features"),
 }
 _NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
+_RESERVED = (".", "..", "task")
 _FIELD = re.compile(r"\{([a-z_]+)(?::0(\d)d)?\}")
 _CHANNELS = ("channel", "channels", "c")
 
@@ -160,22 +161,24 @@ def fill_path(root: Path, pattern: str, **fields: int | str) -> Path:
     return root / _FIELD.sub(fill, pattern)
 
 
-def info_json(info: DatasetInfo, totals: Mapping[str, Any]) -> str:
+def info_json(
+    info: DatasetInfo, totals: Mapping[str, int], sizes: Mapping[str, int | float]
+) -> str:
     """The text of ``info.json``, keys in LeRobot's order.
 
     Args:
         info: The head.
-        totals: What only one version counts (``total_videos``; file sizes), and ``total_tasks``.
+        totals: What else is counted: ``total_tasks``, and in v2 ``total_videos`` and chunks.
+        sizes: Of files, in v3.
     """
-    last = {"chunks_size", "data_files_size_in_mb", "video_files_size_in_mb"}
     found = {
         "codebase_version": info.version,
         "robot_type": info.robot_type,
         "total_episodes": info.total_episodes,
         "total_frames": info.total_frames,
-        **{key: value for key, value in totals.items() if key not in last},
+        **totals,
         "chunks_size": info.chunks_size,
-        **{key: value for key, value in totals.items() if key in last},
+        **sizes,
         "fps": int(info.fps) if info.fps == int(info.fps) else info.fps,
         "splits": {"train": f"0:{info.total_episodes}"},
         "data_path": info.data_path,
@@ -237,8 +240,9 @@ def check_names(names: object, where: str) -> None:
         DatasetError: One is.
     """
     for name in names if isinstance(names, dict | list | tuple) else ():
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in (".", ".."):
-            raise damaged(where, name, "names of 1 to 200 characters without slashes")
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+            allowed = "names of 1 to 200 characters without slashes, and not task"
+            raise damaged(where, name, allowed)
 
 
 def _features(found: object, file: Path) -> dict[str, Feature]:

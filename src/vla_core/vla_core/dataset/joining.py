@@ -14,10 +14,25 @@ import av
 
 from vla_core.dataset.encoding import rate_of
 from vla_core.dataset.episode import Clip
+from vla_core.dataset.files import link_or_copy
 from vla_core.dataset.info import DatasetError, damaged
 from vla_core.dataset.video import facts, packet_times, reading
 
 _TICKS = 512  # per frame; as libav chooses them for whole rates
+
+
+def store(clips: Sequence[Clip], file: Path, *, fps: float) -> None:
+    """Makes a file of these clips; a link, if that is what one of them is already.
+
+    Raises:
+        DatasetError: As ``join``.
+    """
+    found = facts(clips[0].file)
+    whole = len(clips) == 1 and clips[0].first == 0 and clips[0].frames == found.frames
+    if whole and found.rate == rate_of(fps):
+        link_or_copy(clips[0].file, file)
+    else:
+        join(clips, file, fps=fps)
 
 
 def join(clips: Sequence[Clip], file: Path, *, fps: float) -> None:

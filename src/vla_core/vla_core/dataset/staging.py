@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vla_core.dataset.catalogue import statistics
 from vla_core.dataset.columns import TASK, arrow_type, column, columns
 from vla_core.dataset.episode import Clip, Episode, Feature, Statistics
-from vla_core.dataset.files import sync_tree, write_text
-from vla_core.dataset.histograms import read_histograms, write_histograms
+from vla_core.dataset.files import sync, sync_tree, write_text
+from vla_core.dataset.histograms import HistogramWriter, read_histograms
 from vla_core.dataset.info import (
     MAX_JSON_BYTES,
     NUMBERS,
@@ -35,7 +36,14 @@ from vla_core.dataset.info import (
     feature_json,
     feature_of,
 )
-from vla_core.dataset.statistics import HISTOGRAM, PictureSamples, table_statistics
+from vla_core.dataset.statistics import (
+    HISTOGRAM,
+    PLAIN,
+    QUANTILES,
+    PictureSamples,
+    stats_json,
+    table_statistics,
+)
 from vla_core.dataset.tables import EpisodeTables
 from vla_core.dataset.video import Encoding, VideoWriter, count_frames
 from vla_core.json_file import read_object
@@ -155,13 +163,15 @@ class EpisodeWriter:
                 "fps": self._fps,
                 "tasks": tasks,
                 "features": {name: feature_json(f) for name, f in self._features.items()},
-                "stats": {name: stats_json(one) for name, one in stats.items()},
+                "stats": {
+                    name: stats_json(one, (*PLAIN, *QUANTILES)) for name, one in stats.items()
+                },
                 "extra": dict(extra or {}),
             }
             write_text(self._partial / _HEAD, json.dumps(head, ensure_ascii=False))
             sync_tree(self._partial)
             self._partial.rename(self._folder)
-            sync_tree(self._folder)
+            sync(self._folder.parent)
         except OSError as error:
             raise _unwritable(self._folder, error) from error
         return read_staged(self._folder)
@@ -202,8 +212,9 @@ class EpisodeWriter:
         found = table_statistics(_map(self._partial / _TABLE), self._features)
         found |= {name: samples.statistics() for name, samples in self._samples.items()}
         ordered = {name: found[name] for name in self._features if name in found}
-        counted = [(0, n, ordered[n][HISTOGRAM]) for n in ordered if n in self._cameras]
-        write_histograms(self._partial / _HISTOGRAMS, counted)
+        histograms = HistogramWriter(self._partial / _HISTOGRAMS)
+        histograms.add(0, ordered)
+        histograms.close()
         return ordered
 
 
@@ -217,7 +228,7 @@ def read_staged(folder: Path) -> Episode:
         head = read_object(folder / _HEAD, MAX_JSON_BYTES)
         length, table = head["length"], _map(folder / _TABLE)
         features = {n: feature_of(f, f"{folder}, {n}") for n, f in head["features"].items()}
-        stats = {n: stats_of(s) for n, s in head["stats"].items()}
+        stats = statistics(head["stats"], folder)
         histograms = read_histograms(folder / _HISTOGRAMS, 0, EpisodeTables())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise damaged(folder, error, "an episode that was committed") from error
@@ -238,23 +249,6 @@ def read_staged(folder: Path) -> Episode:
         read=lambda: _map(folder / _TABLE),
         extra=head["extra"],
     )
-
-
-def stats_json(stats: Statistics) -> dict[str, Any]:
-    """Lists, without the histogram."""
-    return {key: value.tolist() for key, value in stats.items() if key != HISTOGRAM}
-
-
-def stats_of(found: Mapping[str, Any]) -> dict[str, Array]:
-    """The inverse.
-
-    Raises:
-        ValueError: Not lists of numbers.
-    """
-    stats = {key: np.array(value) for key, value in found.items()}
-    if any(value.dtype.kind not in "biuf" or value.ndim < 1 for value in stats.values()):
-        raise ValueError("statistics that are no lists of numbers")
-    return stats
 
 
 def _map(file: Path) -> pa.Table:

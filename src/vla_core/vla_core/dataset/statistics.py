@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vla_core.dataset.columns import columns, numbers
+from vla_core.dataset.columns import numbers
 from vla_core.dataset.episode import Clip, Feature, Statistics
-from vla_core.dataset.info import NUMBERS
+from vla_core.dataset.info import NUMBERS, damaged
 from vla_core.dataset.video import decode_some
 
 Array = npt.NDArray[Any]
@@ -51,7 +51,7 @@ def table_statistics(table: Any, features: Mapping[str, Feature]) -> dict[str, S
     """Of every column of numbers of an episode's table, one at a time."""
     return {
         name: number_statistics(numbers(table[name], feature))
-        for name, feature in columns(features).items()
+        for name, feature in features.items()
         if feature.dtype in NUMBERS
     }
 
@@ -109,21 +109,36 @@ class PictureSamples:
     def statistics(self) -> Statistics:
         """Of what was added, at least one frame."""
         places = np.unique(sample_places(self._frames) // self._every)
-        chosen = [self._kept[place] for place in places]
-        if chosen[0].dtype == np.uint16:
-            pixels = np.concatenate(chosen)
-            histogram = np.bincount(pixels, minlength=_DEPTH_LEVELS)[None].astype(np.int64)
-        else:
-            histogram = np.asarray(np.sum(chosen, axis=0, dtype=np.int64))
-        return histogram_statistics(histogram, len(places))
+        return histogram_statistics(_counted([self._kept[p] for p in places]), len(places))
 
 
 def clip_statistics(clip: Clip) -> Statistics:
     """Of a clip, from its decoded frames: for episodes whose pictures nobody counted."""
     places = np.unique(sample_places(clip.frames)).tolist()
-    counts = [_summary(picture) for picture in decode_some(clip, places)]
-    histogram: Histogram = np.asarray(np.sum(counts, axis=0, dtype=np.int64))
-    return histogram_statistics(histogram, len(places))
+    samples = [_summary(picture) for picture in decode_some(clip, places)]
+    return histogram_statistics(_counted(samples), len(places))
+
+
+def image_statistics(column: Any, where: str) -> Statistics:
+    """Of the encoded pictures in a column of a table.
+
+    Raises:
+        DatasetError: One of them is no picture.
+    """
+    samples = []
+    places = np.unique(sample_places(len(column))).tolist()
+    for place in places:
+        data = np.frombuffer(column[place]["bytes"].as_py() or b"", np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+        if picture is None:
+            raise damaged(f"{where}, row {place}", f"{data.size} bytes", "a picture")
+        samples.append(_summary(picture[..., ::-1] if picture.ndim == 3 else picture))
+    return histogram_statistics(_counted(samples), len(places))
+
+
+def stats_json(stats: Statistics, keys: Iterable[str]) -> dict[str, Any]:
+    """Those of the keys that there are, as lists."""
+    return {key: stats[key].tolist() for key in keys if key in stats}
 
 
 def sample_places(frames: int) -> npt.NDArray[np.intp]:
@@ -144,34 +159,67 @@ def _summary(picture: Array) -> Array:
     return np.stack([count.ravel() for count in counts]).astype(np.uint32)
 
 
-def aggregate(episodes: Iterable[Mapping[str, Statistics]]) -> dict[str, Statistics]:
-    """Of all episodes together, as readers of v2.1 do it: exact but for the missing quantiles.
+def _counted(samples: Sequence[Array]) -> Histogram:
+    """(C, L) of what ``_summary`` gave."""
+    if samples[0].dtype == np.uint16:
+        pixels = np.concatenate(samples)
+        return np.bincount(pixels, minlength=_DEPTH_LEVELS)[None].astype(np.int64)
+    return np.asarray(np.sum(samples, axis=0, dtype=np.int64))
 
-    Pictures get theirs if every episode has its histogram.
+
+class Aggregate:
+    """Statistics of all episodes together, as readers of v2.1 make them, one episode at a time.
+
+    Exact but for the quantiles, which only pictures get, if every episode has its histogram.
     """
-    found: dict[str, list[Statistics]] = {}
-    for stats in episodes:
+
+    def __init__(self) -> None:
+        self._found: dict[str, Statistics] = {}
+        self._histograms: dict[str, Histogram | None] = {}
+
+    def add(self, stats: Mapping[str, Statistics]) -> None:
+        """Adds an episode."""
         for name, one in stats.items():
-            found.setdefault(name, []).append(one)
-    return {name: _together(parts) for name, parts in found.items()}
+            counts = one.get(HISTOGRAM)
+            if name in self._found:
+                before = self._histograms[name]
+                self._histograms[name] = (
+                    None if before is None or counts is None else before + counts
+                )
+                self._found[name] = _together(self._found[name], one)
+            else:
+                self._histograms[name] = counts
+                self._found[name] = {key: one[key] for key in PLAIN}
+
+    def result(self) -> dict[str, Statistics]:
+        """By feature, in the order in which they came."""
+        found = dict(self._found)
+        for name, histogram in self._histograms.items():
+            if histogram is not None:
+                found[name] = histogram_statistics(histogram, int(found[name]["count"][0]))
+        return found
 
 
-def _together(parts: Sequence[Statistics]) -> Statistics:
-    if all(HISTOGRAM in part for part in parts):
-        histogram: Histogram = np.sum([part[HISTOGRAM] for part in parts], axis=0)
-        return histogram_statistics(histogram, sum(int(part["count"][0]) for part in parts))
-    means = np.stack([part["mean"] for part in parts])
-    weights = np.stack([part["count"] for part in parts]).astype(np.float64)
-    weights = weights.reshape(len(parts), *[1] * (means.ndim - 1))
-    total = weights.sum(axis=0)
-    mean = (means * weights).sum(axis=0) / total
-    variances = np.stack([part["std"] for part in parts]) ** 2 + (means - mean) ** 2
+def aggregate(episodes: Iterable[Mapping[str, Statistics]]) -> dict[str, Statistics]:
+    """The same of many."""
+    whole = Aggregate()
+    for stats in episodes:
+        whole.add(stats)
+    return whole.result()
+
+
+def _together(a: Statistics, b: Statistics) -> Statistics:
+    """Of two sets of rows (parallel variance)."""
+    total = a["count"] + b["count"]
+    share = float(b["count"][0] / total[0])
+    step = b["mean"] - a["mean"]
+    variance = (1 - share) * a["std"] ** 2 + share * b["std"] ** 2
     return {
-        "min": np.min([part["min"] for part in parts], axis=0),
-        "max": np.max([part["max"] for part in parts], axis=0),
-        "mean": mean,
-        "std": np.sqrt((variances * weights).sum(axis=0) / total),
-        "count": np.sum([part["count"] for part in parts], axis=0),
+        "min": np.minimum(a["min"], b["min"]),
+        "max": np.maximum(a["max"], b["max"]),
+        "mean": a["mean"] + share * step,
+        "std": np.sqrt(variance + share * (1 - share) * step**2),
+        "count": total,
     }
 
 
