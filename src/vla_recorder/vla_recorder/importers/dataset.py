@@ -12,11 +12,12 @@ from vla_core.contract import Contract
 from vla_core.dataset.encoding import Encoding
 from vla_core.dataset.episode import Episode, Feature
 from vla_core.dataset.files import write_text
-from vla_core.dataset.info import DatasetError
 from vla_core.dataset.staging import EpisodeWriter
 from vla_core.dataset.write import write_dataset
 from vla_recorder.importers.recording import ImportFileError, Loss, Recording
 from vla_recorder.key_names import check_renaming, openpi_names, renamed
+from vla_recorder.tools.contract_file import CONTRACT, HASH_KEY
+from vla_recorder.tools.output import new_folder, refuse_existing
 
 MANIFEST = "meta/import.json"
 Progress = Callable[[Sequence[Recording]], Iterable[Recording]]
@@ -33,7 +34,6 @@ class ImportOptions:
         encoding: Of videos.
         lossless: Pictures as PNG in the table instead of videos.
         openpi: openpi's names of columns.
-        overwrite: Replace a dataset that exists.
     """
 
     version: str = "v2.1"
@@ -42,7 +42,6 @@ class ImportOptions:
     encoding: Encoding = field(default_factory=Encoding)
     lossless: bool = False
     openpi: bool = False
-    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ def import_dataset(
 
     Args:
         found: Episodes and what is known to be lost.
-        output: Folder of the dataset; `OUTPUT.work` beside it is used meanwhile.
+        output: Folder of the dataset; `OUTPUT.importing` beside it is used meanwhile.
         options: How.
         progress: Wraps the episodes while they are read.
 
@@ -72,13 +71,12 @@ def import_dataset(
         ImportFileError: No episode is left, or they are not of one kind.
         DatasetError: The output exists, or cannot be written.
     """
-    if output.exists() and not options.overwrite:
-        raise DatasetError("the output exists", where=str(output), fix="give --overwrite")
+    refuse_existing(output)
     items = list(found)
     losses = [item for item in items if isinstance(item, Loss)]
     recordings = _of_one_kind([item for item in items if isinstance(item, Recording)], losses)
     layout = _layout(recordings[0], options)
-    work = output.with_name(output.name + ".work")
+    work = output.with_name(output.name + ".importing")
     shutil.rmtree(work, ignore_errors=True)
     try:
         episodes = []
@@ -201,23 +199,24 @@ def _write(
     options: ImportOptions,
 ) -> None:
     contract = options.contract
-    write_dataset(
-        output,
-        episodes,
-        version=options.version,
-        fps=layout.fps,
-        robot_type=layout.robot_type,
-        features=layout.renamed_features(),
-        extra={} if contract is None else {"vla_contract_sha256": contract.sha256},
-        overwrite=options.overwrite,
-    )
-    if contract is not None:
-        write_text(output / "meta" / "contract.yaml", Path(contract.file).read_text("utf-8"))
     manifest = {
         "episodes": [{**episode.extra, "frames": episode.length} for episode in episodes],
         "losses": [asdict(loss) for loss in losses],
     }
-    write_text(output / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+    with new_folder(output) as folder:
+        folder.rmdir()
+        write_dataset(
+            folder,
+            episodes,
+            version=options.version,
+            fps=layout.fps,
+            robot_type=layout.robot_type,
+            features=layout.renamed_features(),
+            extra={} if contract is None else {HASH_KEY: contract.sha256},
+        )
+        if contract is not None:
+            shutil.copyfile(contract.file, folder / CONTRACT)
+        write_text(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
 
 
 def _kind(recording: Recording) -> str:
