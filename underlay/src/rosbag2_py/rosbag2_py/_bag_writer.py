@@ -202,24 +202,23 @@ class BagWriter:
             return
         begin = waiting_bytes = 0
         for number, message in enumerate(batch):
-            if self._is_file_full(message.received_ns, waiting_bytes, number > begin):
+            start_ns = min(
+                self._metadata.files[-1].starting_time.nanoseconds, batch[begin].received_ns
+            )
+            if self._is_file_full(waiting_bytes, message.received_ns - start_ns):
                 self._store_whole(batch[begin:number])
                 self._split()
                 begin, waiting_bytes = number, 0
             waiting_bytes += len(message.data)
         self._store_whole(batch[begin:])
 
-    def _is_file_full(self, received_ns: int, waiting_bytes: int, waiting: bool) -> bool:
-        file, options = self._metadata.files[-1], self._options
-        if not waiting and not file.message_count:
+    def _is_file_full(self, waiting_bytes: int, duration_ns: int) -> bool:
+        if not waiting_bytes and not self._metadata.files[-1].message_count:
             return False
-        if (
-            options.max_bagfile_size
-            and self._file.size + waiting_bytes >= options.max_bagfile_size
-        ):
+        most_bytes, most_s = self._options.max_bagfile_size, self._options.max_bagfile_duration
+        if most_bytes and self._file.size + waiting_bytes >= most_bytes:
             return True
-        age_ns = received_ns - file.starting_time.nanoseconds
-        return bool(options.max_bagfile_duration) and age_ns > options.max_bagfile_duration * 10**9
+        return bool(most_s) and duration_ns > most_s * 10**9
 
     def _store_whole(self, batch: list[Message]) -> None:
         if not batch:

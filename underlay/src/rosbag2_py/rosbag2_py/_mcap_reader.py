@@ -8,6 +8,7 @@ from pathlib import Path
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from mcap.records import Channel
+from mcap.stream_reader import CRCValidationError
 from rclpy.duration import Duration
 from rclpy.time import Time
 
@@ -71,15 +72,15 @@ class McapReadFile:
             return
         found = self._reader.iter_messages(
             topics=topics,
-            start_time=None if reverse else start_ns,
-            end_time=start_ns + 1 if reverse else None,
+            starting_at=None if reverse else start_ns,
+            ending_at=start_ns if reverse else None,
             log_time_order=by_time,
             reverse=reverse,
         )
         try:
             for _, channel, message in found:
                 yield Message(channel.topic, message.data, message.log_time, message.publish_time)
-        except McapError as error:
+        except (McapError, CRCValidationError) as error:
             raise StorageError(f"{self._path}: damaged: {error}") from error
 
     def close(self) -> None:
