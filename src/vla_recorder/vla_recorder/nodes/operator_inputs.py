@@ -8,6 +8,7 @@ import sys
 import termios
 import tty
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -108,12 +109,18 @@ class Keyboard:
         tty.setcbreak(self._input)
 
     def pressed(self) -> str:
-        """Keys since the last call; none while another job has the terminal."""
-        if os.tcgetpgrp(self._input) != os.getpgrp():
-            return ""
-        if not select.select([self._input], [], [], 0)[0]:
-            return ""
-        return os.read(self._input, 256).decode(errors="replace")
+        """Keys since the last call; none while another job has the terminal, or it is gone."""
+        with suppress(OSError):
+            if not self._is_in_background() and select.select([self._input], [], [], 0)[0]:
+                return os.read(self._input, 256).decode(errors="replace")
+        return ""
+
+    def _is_in_background(self) -> bool:
+        """Whether reading would stop this process."""
+        try:
+            return os.tcgetpgrp(self._input) != os.getpgrp()
+        except OSError:  # not the terminal that controls it
+            return False
 
     def restore(self) -> None:
         termios.tcsetattr(self._input, termios.TCSADRAIN, self._before)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from vla_recorder.recording.topics import Raw, Recorded
 
+DURING_PRE_ROLL = 10  # states that may be told after the time which is asked for
+
 
 class PreRoll:
     """The newest messages, by age and by size.
@@ -52,8 +54,9 @@ class Kept:
     """The last different messages of topics that tell a state."""
 
     def __init__(self, topics: Sequence[Recorded]) -> None:
+        self._limits = {index: topic.kept for index, topic in enumerate(topics) if topic.kept}
         self._messages: dict[int, deque[Raw]] = {
-            index: deque(maxlen=topic.kept) for index, topic in enumerate(topics) if topic.kept
+            index: deque(maxlen=kept + DURING_PRE_ROLL) for index, kept in self._limits.items()
         }
 
     def add(self, message: Raw) -> None:
@@ -68,6 +71,9 @@ class Kept:
         held.append(message)
 
     def before(self, time_ns: int) -> list[Raw]:
-        """What was in force at a time."""
-        held = (message for messages in self._messages.values() for message in messages)
-        return [message for message in held if message.received_ns < time_ns]
+        """What was in force at a time that is not long ago."""
+        return [
+            message
+            for index, held in self._messages.items()
+            for message in [m for m in held if m.received_ns < time_ns][-self._limits[index] :]
+        ]
