@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -105,13 +106,10 @@ def generate(*, contract: str, prompt: str = "") -> LaunchDescription:
                 default_value="2",
                 description="How often a policy that has died is started again, with supervision.",
             ),
-            *(
-                DeclareLaunchArgument(
-                    p.name, default_value=str(p.default), description=_describe(p)
-                )
-                for p in SIMULATION
+            *simulation_arguments(),
+            OpaqueFunction(
+                function=refuse_misspelt, args=[[*ARGUMENTS, *(p.name for p in SIMULATION)]]
             ),
-            OpaqueFunction(function=_refuse_misspelt),
             *_nodes(share),
         ]
     )
@@ -121,11 +119,9 @@ def _nodes(share: Path) -> list[LaunchDescriptionEntity]:
     policy_file = ParameterFile(
         [str(share / "config" / "policies") + "/", LaunchConfiguration("policy"), ".yaml"]
     )
-    simulated = OpaqueFunction(
-        function=_simulated, condition=IfCondition(LaunchConfiguration("sim"))
-    )
+    robot = OpaqueFunction(function=simulated, condition=IfCondition(LaunchConfiguration("sim")))
     return [
-        simulated,
+        robot,
         OpaqueFunction(function=_policy, args=[policy_file]),
         OpaqueFunction(function=_executor, args=[policy_file]),
         Node(
@@ -140,7 +136,7 @@ def _nodes(share: Path) -> list[LaunchDescriptionEntity]:
                 }
             ],
             output="screen",
-            on_exit=_required_ended,
+            on_exit=required_ended,
             condition=IfCondition(LaunchConfiguration("supervision")),
         ),
     ]
@@ -187,7 +183,7 @@ def _executor(context: LaunchContext, policy_file: ParameterFile) -> list[Launch
             {"autostart": not _is_supervised(context)},
         ],
         output="screen",
-        on_exit=_required_ended,
+        on_exit=required_ended,
     )
     return _checked(context, executor)
 
@@ -248,13 +244,12 @@ def _checked(context: LaunchContext, executor: Node) -> list[LaunchDescriptionEn
     ]
 
 
-def _refuse_misspelt(context: LaunchContext) -> None:
+def refuse_misspelt(context: LaunchContext, known: Sequence[str]) -> None:
     """launch ignores unknown arguments, but ``dryrun:=true`` must not move a robot.
 
     Raises:
         ParameterError: an argument is nearly one of ours, which ends the launch.
     """
-    known = [*ARGUMENTS, *(parameter.name for parameter in SIMULATION)]
     for name in context.launch_configurations:
         meant = get_close_matches(name, known, n=1, cutoff=0.75)
         if meant and name not in known:
@@ -266,7 +261,7 @@ def _refuse_misspelt(context: LaunchContext) -> None:
             )
 
 
-def _simulated(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+def simulated(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """ALOHA in MuJoCo, or a fake of any other robot.
 
     Raises:
@@ -287,8 +282,16 @@ def _simulated(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=LaunchConfiguration("namespace"),
             parameters=[{"contract": path}, values],
             output="screen",
-            on_exit=_required_ended,
+            on_exit=required_ended,
         )
+    ]
+
+
+def simulation_arguments() -> list[LaunchDescriptionEntity]:
+    """A launch argument for each parameter of the simulated robots."""
+    return [
+        DeclareLaunchArgument(p.name, default_value=str(p.default), description=_describe(p))
+        for p in SIMULATION
     ]
 
 
@@ -301,7 +304,7 @@ def _text(name: str) -> ParameterValue:
     return ParameterValue(LaunchConfiguration(name), value_type=str)
 
 
-def _required_ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+def required_ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Without the robot or the executor there is nothing to launch.
 
     Raises:
@@ -320,7 +323,7 @@ def _policy_ended(
 ) -> list[LaunchDescriptionEntity]:
     """A policy that never came up ends the launch; one that died leaves the executor to hold."""
     if event.returncode in (1, 2) or context.is_shutdown:
-        return _required_ended(event, context)
+        return required_ended(event, context)
     if restart <= restarts:
         return [
             LogInfo(

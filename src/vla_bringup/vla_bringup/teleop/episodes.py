@@ -54,6 +54,7 @@ class ExpertSource:
         self._state, self._is_done = "", False
         self._trajectory: FloatArray | None = None
         self._began_ns = self._now_ns = 0
+        self._sent_step = -1
         self._measured: FloatArray | None = None
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         node.create_subscription(
@@ -83,6 +84,9 @@ class ExpertSource:
         if self._trajectory is None:
             return None
         step = self._step()
+        if step == self._sent_step:
+            return None  # this call came a little early
+        self._sent_step = step
         coming = np.minimum(np.arange(step, step + HORIZON), len(self._trajectory) - 1)
         return ActionChunk(
             stamp_ns=self._began_ns + step * self._step_ns,
@@ -112,7 +116,7 @@ class ExpertSource:
         yield from self._until(lambda: self._state != LATCHED, "the executor has resumed")
         if self._recorder is not None:
             yield from self._ask(self._recorder.start)
-        self._trajectory, self._began_ns = trajectory, self._now_ns
+        self._trajectory, self._began_ns, self._sent_step = trajectory, self._now_ns, -1
         while self._step() < len(trajectory) and self._state != LATCHED:
             yield
         succeeded = self._is_done and self._state != LATCHED
