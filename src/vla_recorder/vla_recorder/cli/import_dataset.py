@@ -45,6 +45,7 @@ def _import(options: argparse.Namespace) -> int:
             encoding=Encoding(codec=options.codec, crf=options.crf, preset=options.preset),
             lossless=options.lossless,
             openpi=options.keys == "openpi",
+            overwrite=options.overwrite,
         ),
         _progress,
     )
@@ -75,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "sources", metavar="SOURCE", nargs="+", type=Path, help="files, or folders of them"
     )
-    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="must not exist")
+    parser.add_argument("--output", required=True, metavar="DIR", type=Path)
+    parser.add_argument("--overwrite", action="store_true", help="replace DIR when all is done")
     parser.add_argument("--format", choices=("v2.1", "v3.0"), default="v2.1")
     parser.add_argument(
         "--fps", type=_fps, metavar="HZ", help="the contract's, else 50 (ALOHA), 10 (LIBERO)"

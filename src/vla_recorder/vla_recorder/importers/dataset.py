@@ -11,13 +11,12 @@ from pathlib import Path
 from vla_core.contract import Contract
 from vla_core.dataset.encoding import Encoding
 from vla_core.dataset.episode import Episode, Feature
-from vla_core.dataset.files import write_text
 from vla_core.dataset.staging import EpisodeWriter
 from vla_core.dataset.write import write_dataset
 from vla_recorder.importers.recording import ImportFileError, Loss, Recording
 from vla_recorder.key_names import check_renaming, openpi_names, renamed
 from vla_recorder.tools.contract_file import CONTRACT, HASH_KEY
-from vla_recorder.tools.output import new_folder, refuse_existing
+from vla_recorder.tools.output import refuse_existing
 
 MANIFEST = "meta/import.json"
 Progress = Callable[[Sequence[Recording]], Iterable[Recording]]
@@ -34,6 +33,7 @@ class ImportOptions:
         encoding: Of videos.
         lossless: Pictures as PNG in the table instead of videos.
         openpi: openpi's names of columns.
+        overwrite: Replace a dataset that exists.
     """
 
     version: str = "v2.1"
@@ -42,6 +42,7 @@ class ImportOptions:
     encoding: Encoding = field(default_factory=Encoding)
     lossless: bool = False
     openpi: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,8 @@ def import_dataset(
         ImportFileError: No episode is left, or they are not of one kind.
         DatasetError: The output exists, or cannot be written.
     """
-    refuse_existing(output)
+    if not options.overwrite:
+        refuse_existing(output)
     items = list(found)
     losses = [item for item in items if isinstance(item, Loss)]
     recordings = _of_one_kind([item for item in items if isinstance(item, Recording)], losses)
@@ -203,20 +205,20 @@ def _write(
         "episodes": [{**episode.extra, "frames": episode.length} for episode in episodes],
         "losses": [asdict(loss) for loss in losses],
     }
-    with new_folder(output) as folder:
-        folder.rmdir()
-        write_dataset(
-            folder,
-            episodes,
-            version=options.version,
-            fps=layout.fps,
-            robot_type=layout.robot_type,
-            features=layout.renamed_features(),
-            extra={} if contract is None else {HASH_KEY: contract.sha256},
-        )
-        if contract is not None:
-            shutil.copyfile(contract.file, folder / CONTRACT)
-        write_text(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+    files = {MANIFEST: json.dumps(manifest, indent=1, ensure_ascii=False)}
+    if contract is not None:
+        files[str(CONTRACT)] = Path(contract.file).read_text("utf-8")
+    write_dataset(
+        output,
+        episodes,
+        version=options.version,
+        fps=layout.fps,
+        robot_type=layout.robot_type,
+        features=layout.renamed_features(),
+        extra={} if contract is None else {HASH_KEY: contract.sha256},
+        files=files,
+        overwrite=options.overwrite,
+    )
 
 
 def _kind(recording: Recording) -> str:
