@@ -109,10 +109,6 @@ def test_a_step_faster_than_the_joint_is_a_warning(report: Report) -> None:
     assert "3 rad/s after row 2, allowed 2" in report.findings()[0].found
 
 
-def test_constant_dimensions_are_those_without_any_span() -> None:
-    assert checks.constant_dimensions(np.array([0.0, 1.0]), np.array([0.0, 1.5])) == [0]
-
-
 def test_checks_leave_their_input_as_it_is(report: Report) -> None:
     values = MOVING.copy()
     motion = checks.Motion.of(MOVING)

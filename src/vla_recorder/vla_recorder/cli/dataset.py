@@ -21,6 +21,8 @@ VERBS = {
     "to_rerun": "a recording for the Rerun viewer",
 }
 
+_FILES = {"convert": "convert_version"}
+
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the verb's exit code. Wrong usage exits with 2."""
@@ -30,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     for verb, what in VERBS.items():
         part = verbs.add_parser(verb, help=what)
         if verb in given[:1]:  # what the others need (plots, videos) is not imported
-            module = import_module(f"vla_recorder.tools.{verb}")
+            module = import_module(f"vla_recorder.tools.{_FILES.get(verb, verb)}")
             part.description = module.__doc__
             module.arguments(part)
     options = parser.parse_args(given)

@@ -142,11 +142,6 @@ def check_rates(
             )  # fmt: skip
 
 
-def constant_dimensions(lowest: Numbers, highest: Numbers) -> list[int]:
-    """Dimensions that never change in a whole dataset, from its extremes (D,)."""
-    return np.flatnonzero(lowest == highest).tolist()
-
-
 def stream_columns(contract: Contract | None, state: Sequence[str]) -> Mapping[str, list[int]]:
     """Which columns of the state come from one topic; all of them where that is not known."""
     if contract is None:

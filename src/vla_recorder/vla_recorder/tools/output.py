@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import overload
@@ -84,13 +84,15 @@ def make_dataset(
     info: DatasetInfo,
     version: str | None,
     contract: Path | None,
+    files: Mapping[str, str] | None = None,
 ) -> None:
     """Writes episodes of datasets that are described by ``info``, with their contract.
 
     Args:
-        folder: An empty one, or none; for ``new_folder``.
+        folder: An empty one, or none.
         version: Of the format; None is that of ``info``.
         contract: Its file; None where there is none to go with it.
+        files: More of them, by their path inside the dataset.
 
     Raises:
         DatasetError: No episodes, or they cannot be written.
@@ -99,11 +101,11 @@ def make_dataset(
         raise DatasetError(
             "no episode is left", where=str(folder), allowed="at least 1", fix="choose others"
         )
-    extra = dict(info.extra)
+    extra, more = dict(info.extra), dict(files or {})
     if contract is None:
         extra.pop(HASH_KEY, None)
-    if folder.exists():
-        folder.rmdir()
+    else:
+        more[str(CONTRACT)] = contract.read_text(encoding="utf-8")
     write_dataset(
         folder,
         episodes,
@@ -112,6 +114,5 @@ def make_dataset(
         robot_type=info.robot_type,
         features=info.features,
         extra=extra,
+        files=more,
     )
-    if contract is not None:
-        shutil.copyfile(contract, folder / CONTRACT)

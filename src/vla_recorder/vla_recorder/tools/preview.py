@@ -32,7 +32,7 @@ from vla_recorder.tools.picture_checks import Picture
 from vla_recorder.tools.preview_page import EpisodePart, Page, html
 from vla_recorder.tools.preview_pictures import Strip, contact_sheet, depth_picture, strip_jpeg
 from vla_recorder.tools.report import EXIT_CODES
-from vla_recorder.tools.skew import read_manifest, skew_of
+from vla_recorder.tools.skew import skew_of
 from vla_recorder.tools.validate import validate
 
 SHEET, PAGE = "contact_sheet.png", "report.html"
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
             part, pictures = _episode(dataset, number, joints, options.pictures)
             parts.append(part)
             if pictures:
-                strips.append((f"{part.heading}   {part.note}", pictures))
+                strips.append((f"{part.heading}   ·   {part.note}", pictures))
         title = dataset.root.resolve().name
         if strips:
             contact_sheet(title, strips, folder / SHEET)
@@ -152,11 +152,9 @@ def _plots(dataset: Dataset, contract: Contract | None) -> dict[str, bytes]:
     found = {"Episodes": plots.length_plot(lengths, labels)}
     for name in (state_of(dataset.info.features), action_of(dataset.info.features)):
         if name and (spans := _spans(dataset, name, contract)):
-            title = f"{name}: min to max, and 1 % to 99 %, in parts of " + (
-                "the contract's range" if contract else "what it spans"
-            )
-            found[f"Range of {name}"] = plots.range_plot(spans, title)
-    if (manifest := read_manifest(dataset.root)) and (skew := skew_of(manifest)):
+            unit = "the contract's range" if contract else "what it spans"
+            found[f"Range of {name}, in parts of {unit}"] = plots.range_plot(spans)
+    if skew := skew_of(episode.extra for episode in episodes):
         found["Age of the samples at their tick"] = plots.skew_plots(skew)
     return found
 
@@ -191,7 +189,7 @@ def _cards(dataset: Dataset) -> dict[str, str]:
         "episodes": f"{found['episodes']:,}",
         "frames": f"{found['frames']:,}",
         "duration": f"{minutes} min {seconds:02d} s",
-        "frames per second": f"{found['fps']:g}",
+        "fps": f"{found['fps']:g}",
         "cameras": str(len(camera_features(features))),
         "state dimensions": state,
         "action dimensions": action,

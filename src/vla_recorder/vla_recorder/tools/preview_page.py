@@ -27,10 +27,11 @@ section,details{background:var(--paper);border:1px solid var(--line);border-radi
 padding:20px 22px;margin-bottom:16px}
 summary{cursor:pointer;font-weight:600;font-size:16px;overflow-wrap:anywhere}
 summary span,.quiet{color:var(--quiet);font-weight:400}
-.badge{border-radius:999px;padding:4px 14px;font-weight:600;font-size:14px}
+.badge{display:inline-block;white-space:nowrap;border-radius:999px;padding:4px 14px;
+font-weight:600;font-size:14px}
 .PASS{background:#dcfce7;color:#166534}.WARN{background:#fef3c7;color:#92400e}
 .FAIL{background:#fee2e2;color:#991b1b}
-.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:10px;
 margin-bottom:16px}
 .fact{background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:12px 16px}
 .fact b{display:block;font-size:19px;letter-spacing:-.01em;overflow-wrap:anywhere}
@@ -39,6 +40,7 @@ table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{text-align:left;vertical-align:top;padding:7px 10px 7px 0;border-top:1px solid var(--line);
 overflow-wrap:anywhere}
 th{color:var(--quiet);font-weight:500;border-top:0;font-size:13px}
+td.check{white-space:nowrap}
 td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 img{max-width:100%;display:block}
 figure{margin:14px 0 0}
@@ -112,8 +114,8 @@ def _findings(findings: Sequence[Finding]) -> str:
     passed = ", ".join(f.check for f in findings if f.level is Level.PASS)
     rows = "".join(
         f'<tr><td><span class="badge {f.level.value}">{f.level.value}</span></td>'
-        f"<td>{escape(f.check)}</td><td>{escape(f.where)}</td><td>{escape(f.found)}"
-        + (f'<br><span class="quiet">{escape(f.advice)}</span>' if f.advice else "")
+        f'<td class="check">{escape(f.check)}</td><td>{escape(f.where)}</td><td>{escape(f.found)}'
+        + (f'<br><span class="quiet">→ {escape(f.advice)}</span>' if f.advice else "")
         + "</td></tr>"
         for f in faults
     )

@@ -73,10 +73,11 @@ def curves(
 def joint_plots(found: Sequence[Curve], fps: float) -> bytes:
     """State against action over time, one small plot for each joint."""
     shown = found[:_MOST]
-    rows = math.ceil(len(shown) / _COLUMNS)
+    columns = min(_COLUMNS, len(shown))
+    rows = math.ceil(len(shown) / columns)
     with rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, 0.35 + 1.35 * rows), dpi=_DPI, layout="constrained")
-        axes = figure.subplots(rows, _COLUMNS, squeeze=False, sharex=True)
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=True)
         for axis, curve in zip(axes.flat, shown, strict=False):
             _joint_plot(axis, curve, fps)
         for axis in axes.flat[len(shown) :]:
@@ -139,10 +140,10 @@ def length_plot(lengths_s: Sequence[float], labels: Sequence[str]) -> bytes:
 
 def _bar(count: int) -> float:
     """Width of a bar in points, so that all of them fill their plot."""
-    return max(0.6, min(14.0, 0.55 * _WIDTH * 72 / max(count, 1) * 0.8))
+    return max(0.6, min(24.0, 0.55 * _WIDTH * 72 / max(count, 1) * 0.8))
 
 
-def range_plot(found: Sequence[tuple[str, Numbers, Joint | None]], title: str) -> bytes:
+def range_plot(found: Sequence[tuple[str, Numbers, Joint | None]]) -> bytes:
     """What each joint spans, (5,): min, q01, q50, q99, max; in parts of its allowed range."""
     with rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, 0.7 + 0.2 * len(found)), dpi=_DPI, layout="constrained")
@@ -158,7 +159,9 @@ def range_plot(found: Sequence[tuple[str, Numbers, Joint | None]], title: str) -
         for edge in (0, 1):
             axis.axvline(edge, color=_INK, lw=0.8, ls=(0, (2, 2)))
         axis.set_yticks(range(len(found)), [name for name, *_ in found])
-        axis.set(title=title, ylim=(len(found) - 0.4, -0.6))
+        axis.set(
+            title="thin: all, thick: 1 % to 99 %, mark: median", ylim=(len(found) - 0.4, -0.6)
+        )
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         return _png(figure)
 

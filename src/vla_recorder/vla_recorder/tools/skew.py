@@ -1,19 +1,14 @@
-"""How old samples were at their ticks, as a conversion has counted: ``meta/conversion.json``."""
+"""How old samples were at their ticks, as the conversion of each episode has counted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vla_core.dataset.info import MAX_JSON_BYTES, damaged
-from vla_core.json_file import read_object
-
-MANIFEST = Path("meta") / "conversion.json"
 _MAX_BINS = 1000
 
 
@@ -30,42 +25,22 @@ class Skew:
     counts: npt.NDArray[np.int64]
 
 
-def read_manifest(root: Path) -> dict[str, Any] | None:
-    """What the conversion says of itself; None for datasets that were made otherwise.
+def skew_of(extras: Iterable[Mapping[str, Any]]) -> dict[str, Skew]:
+    """By stream, summed over the episodes whose bins are those of the first.
 
-    Raises:
-        DatasetError: It cannot be read.
+    Args:
+        extras: What is known of each episode; of what was not made by a conversion, nothing.
     """
-    file = root / MANIFEST
-    if not file.exists():
-        return None
-    try:
-        return read_object(file, MAX_JSON_BYTES)
-    except ValueError as error:
-        raise damaged(file, error, "a JSON object") from error
-
-
-def skew_of(manifest: Mapping[str, Any]) -> dict[str, Skew]:
-    """By stream, summed over the episodes whose bins are those of the first."""
     found: dict[str, Skew] = {}
-    for name, one in _entries(manifest):
-        first = found.setdefault(name, one)
-        if first is not one and np.array_equal(first.edges_ms, one.edges_ms):
-            found[name] = Skew(first.edges_ms, first.counts + one.counts)
+    for extra in extras:
+        entries = extra.get("skew")
+        for name, raw in entries.items() if isinstance(entries, dict) else ():
+            if (one := _skew(raw)) is None:
+                continue
+            first = found.setdefault(name, one)
+            if first is not one and np.array_equal(first.edges_ms, one.edges_ms):
+                found[name] = Skew(first.edges_ms, first.counts + one.counts)
     return found
-
-
-def _entries(value: Any) -> Iterator[tuple[str, Skew]]:
-    """All entries of all blocks called ``skew``, wherever they stand."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _entries(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key == "skew" and isinstance(item, dict):
-                yield from ((n, skew) for n, raw in item.items() if (skew := _skew(raw)))
-            else:
-                yield from _entries(item)
 
 
 def _skew(raw: Any) -> Skew | None:

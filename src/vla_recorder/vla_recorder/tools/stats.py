@@ -14,16 +14,16 @@ from tqdm import tqdm
 
 from vla_core.dataset.episode import Episode, Feature, Statistics
 from vla_core.dataset.read import open_dataset
-from vla_core.dataset.staging import stats_json
 from vla_core.dataset.statistics import (
     PLAIN,
-    PictureSamples,
     aggregate,
     clip_statistics,
+    image_statistics,
+    stats_json,
     table_statistics,
 )
 from vla_recorder.cli.command import DONE
-from vla_recorder.tools.columns import camera_features, dimension_names, stored_picture
+from vla_recorder.tools.columns import camera_features, dimension_names
 from vla_recorder.tools.contract_file import contract_file
 from vla_recorder.tools.output import FORMATS, make_dataset, new_folder, refuse_existing
 
@@ -40,24 +40,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The verb."""
-    if options.output is not None:
-        refuse_existing(options.output)
     dataset = open_dataset(options.dataset)
     features, episodes = dataset.info.features, dataset.episodes
+    if options.output is not None:
+        refuse_existing(options.output)
+        with new_folder(options.output) as folder:
+            bare, contract = _Bare(episodes), contract_file(dataset.root)
+            make_dataset(folder, bare, dataset.info, options.format, contract)
+        print(f"{options.output}: {len(episodes)} episodes")
+        return DONE
     numbers = tqdm(range(len(episodes)), desc="stats", unit="episode", disable=None)
-    found = [episode_statistics(episodes[number], features) for number in numbers]
-    whole = aggregate(found)
+    whole = aggregate(episode_statistics(episodes[n], features) for n in numbers)
     if options.json:
-        print(json.dumps({name: stats_json(one) for name, one in whole.items()}, indent=2))
+        print(json.dumps({name: stats_json(one, PLAIN) for name, one in whole.items()}, indent=2))
     else:
         print(text(whole, features))
-    if options.output is not None:
-        with new_folder(options.output) as folder:
-            make_dataset(
-                folder, _Restated(episodes, found), dataset.info, options.format,
-                contract_file(dataset.root),
-            )  # fmt: skip
-        print(f"{options.output}: {len(episodes)} episodes")
     return DONE
 
 
@@ -69,23 +66,18 @@ def episode_statistics(episode: Episode, features: Mapping[str, Feature]) -> dic
         if camera in episode.clips:
             found[camera] = clip_statistics(episode.clips[camera])
         else:
-            samples = PictureSamples()
-            for row in range(table.num_rows):
-                samples.add(stored_picture(table, camera, row))
-            found[camera] = samples.statistics()
+            found[camera] = image_statistics(table[camera], camera)
     return {name: found[name] for name in features if name in found}
 
 
-class _Restated(Sequence[Episode]):
-    """Episodes with other statistics than their own."""
+class _Bare(Sequence[Episode]):
+    """Episodes without their statistics: the writer takes them from the data."""
 
-    def __init__(
-        self, episodes: Sequence[Episode], stats: Sequence[Mapping[str, Statistics]]
-    ) -> None:
-        self._episodes, self._stats = episodes, stats
+    def __init__(self, episodes: Sequence[Episode]) -> None:
+        self._episodes = episodes
 
     def __len__(self) -> int:
-        return len(self._stats)
+        return len(self._episodes)
 
     @overload
     def __getitem__(self, index: int) -> Episode: ...
@@ -95,22 +87,21 @@ class _Restated(Sequence[Episode]):
 
     def __getitem__(self, index: int | slice) -> Episode | Sequence[Episode]:
         if isinstance(index, slice):
-            return _Restated(self._episodes[index], self._stats[index])
-        return replace(self._episodes[index], stats=self._stats[index])
+            return _Bare(self._episodes[index])
+        return replace(self._episodes[index], stats={})
 
 
 def text(whole: Mapping[str, Statistics], features: Mapping[str, Feature]) -> str:
     """One line for each dimension; pictures have one for each channel."""
     lines = []
+    cameras, keys = camera_features(features), [key for key in PLAIN if key != "count"]
     for name, stats in whole.items():
-        count = int(np.asarray(stats["count"]).ravel()[0])
-        lines.append(
-            f"{name} ({count:,} {'frames' if name in camera_features(features) else 'rows'})"
-        )
-        lines.append(f"  {'':24}" + "".join(f"{key:>13}" for key in PLAIN[:-1]))
-        columns = [np.asarray(stats[key], dtype=np.float64).ravel() for key in PLAIN[:-1]]
+        count = int(stats["count"].ravel()[0])
+        lines.append(f"{name} ({count:,} {'frames' if name in cameras else 'rows'})")
+        lines.append(f"  {'':24}" + "".join(f"{key:>13}" for key in keys))
+        columns = [np.asarray(stats[key], dtype=np.float64).ravel() for key in keys]
         names: Sequence[str] = dimension_names(features[name])
-        if name in camera_features(features):
+        if name in cameras:
             names = ("red", "green", "blue") if len(columns[0]) == 3 else ("depth",)
         for dimension, values in zip(names, zip(*columns, strict=True), strict=True):
             lines.append(f"  {dimension:24}" + "".join(f"{value:13.6g}" for value in values))

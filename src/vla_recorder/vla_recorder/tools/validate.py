@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,16 @@ from tqdm import tqdm
 
 from vla_core.contract import Contract
 from vla_core.dataset.episode import Clip, Episode
+from vla_core.dataset.info import MAX_JSON_BYTES, damaged
 from vla_core.dataset.read import Dataset, open_dataset
 from vla_core.dataset.video import decode, packet_times
 from vla_core.errors import VlaError
+from vla_core.json_file import read_object
 from vla_recorder.tools import number_checks, picture_checks, statistics_checks
 from vla_recorder.tools.columns import (
     action_of,
     camera_features,
+    dimension_names,
     number_features,
     numbers,
     state_of,
@@ -37,6 +40,7 @@ from vla_recorder.tools.feature_checks import check_contract, check_features
 from vla_recorder.tools.index_checks import COLUMNS, IndexWatch
 from vla_recorder.tools.number_checks import Motion, Numbers
 from vla_recorder.tools.report import EXIT_CODES, FAIL, WARN, Report
+from vla_recorder.tools.statistics_checks import StatedNumbers
 from vla_recorder.tools.video_checks import check_file
 
 _BATCH = 65536  # rows
@@ -98,7 +102,11 @@ class _Checks:
         self._pictures = pictures
         self._info = dataset.info
         self._rates = {c.name: c.rate_hz for c in contract.cameras} if contract else {}
-        self._extremes: dict[str, tuple[Numbers, Numbers]] = {}
+        stated = read_stats(dataset)
+        self._whole = {
+            name: StatedNumbers(stated.get(name, {}))
+            for name in number_features(self._info.features)
+        }
         self._digests: dict[bytes, int] = {}
         self._unreadable: set[Path] = set()
         self._lengths: list[int] = []
@@ -162,14 +170,26 @@ class _Checks:
             self._report.add(FAIL, "readable", "", str(error), advice=AGAIN, episode=number)
             return
         self._report.looked_at("readable", "rows", table.num_rows)
-        if episode.extra.get("bad"):
-            found = f"labelled bad: {episode.extra['bad']}"
-            self._report.add(WARN, "labels", "", found, advice="dataset filter", episode=number)
+        self._known(number, episode.extra)
         sides = self._numbers(number, episode, table)
         self._sides(number, sides)
         motion = next(iter(sides.values()), np.zeros((episode.length, 1)))
         for camera in camera_features(self._info.features):
             self._camera(number, episode, table, camera, Motion.of(motion))
+
+    def _known(self, number: int, extra: Mapping[str, Any]) -> None:
+        """What a person, or the conversion, said of an episode."""
+        self._report.looked_at("labels")
+        if bad := extra.get("bad"):
+            found = f"labelled bad: {bad}"
+            self._report.add(WARN, "labels", "", found, advice="dataset filter", episode=number)
+        self._report.looked_at("losses")
+        if lost := extra.get("lost_ticks"):
+            found = f"{lost} ticks were lost in conversion: {extra.get('lost_by_stream') or ''}"
+            self._report.add(WARN, "losses", "ticks", found, episode=number)
+        if damaged := extra.get("damaged"):
+            found = f"damaged messages in its bag: {damaged}"
+            self._report.add(WARN, "losses", "messages", found, episode=number)
 
     def _numbers(self, number: int, episode: Episode, table: pa.Table) -> dict[str, Numbers]:
         """Every column of numbers; those of state and action are given back if they are finite."""
@@ -180,12 +200,10 @@ class _Checks:
             digest.update(values.tobytes())
             if not number_checks.check_finite(self._report, number, name, values):
                 continue
-            statistics_checks.check_numbers(
-                self._report, number, name, episode.stats.get(name, {}), values
-            )
-            low, high = values.min(axis=0), values.max(axis=0)
-            before = self._extremes.get(name, (low, high))
-            self._extremes[name] = (np.minimum(low, before[0]), np.maximum(high, before[1]))
+            stated = StatedNumbers(episode.stats.get(name, {}))
+            stated.see(values)
+            stated.check(self._report, number, name)
+            self._whole[name].see(values)
             if name in (state_of(features), action_of(features)):
                 kept[name] = values
         self._report.looked_at("doubled")
@@ -251,18 +269,31 @@ class _Checks:
 
     def whole(self) -> None:
         """What only all episodes together show."""
-        for name in (state_of(self._info.features), action_of(self._info.features)):
-            if name not in self._extremes:
+        features = self._info.features
+        for name, watch in self._whole.items():
+            if watch.count and self._info.version == "v3.0":
+                watch.check(self._report, None, name)
+            if not watch.count or name not in (state_of(features), action_of(features)):
                 continue
-            low, high = self._extremes[name]
             self._report.looked_at("constant")
-            names = self._info.features[name].names or ()
-            if still := number_checks.constant_dimensions(low, high):
-                shown = ", ".join(names[d] if d < len(names) else str(d) for d in still)
+            if still := np.flatnonzero(watch.low == watch.high).tolist():
+                names = dimension_names(features[name])
                 self._report.add(
-                    WARN, "constant", name, f"never changes: {shown}",
+                    WARN, "constant", name, f"never changes: {', '.join(names[d] for d in still)}",
                     advice="nothing was recorded there, or it is not used",
                 )  # fmt: skip
+
+
+def read_stats(dataset: Dataset) -> dict[str, Any]:
+    """What v3.0 states of all episodes together; nothing in v2."""
+    file = dataset.root / "meta" / "stats.json"
+    if dataset.info.version != "v3.0" or not file.exists():
+        return {}
+    try:
+        found = read_object(file, MAX_JSON_BYTES)
+    except ValueError as error:
+        raise damaged(file, error, "a JSON object") from error
+    return {name: stats for name, stats in found.items() if isinstance(stats, dict)}
 
 
 def _keyframes(clip: Clip) -> np.ndarray:
