@@ -84,7 +84,10 @@ def _store(topic: Topic) -> Typestore:
             allowed="cdr",
         )
     store = Typestore()
-    store.register(_definitions(topic))
+    try:
+        store.register(_definitions(topic))
+    except (TypesysError, SyntaxError, RecursionError) as error:
+        raise _unusable(topic, str(error)[:200]) from error
     return store
 
 

@@ -78,9 +78,10 @@ def next_record(stream: BinaryIO, at: int, size: int, *, chunked: bool) -> int |
 
 
 def has_chunk(stream: BinaryIO, at: int, size: int) -> bool:
-    """Whether there is a chunk anywhere from ``at`` on."""
+    """Whether a chunk starts at ``at``, if only a part of one, or anywhere behind it."""
     pattern = re.compile(b"(?=" + _CHUNK + b")", re.DOTALL)
-    return any(
+    stream.seek(at)
+    return pattern.match(stream.read(_PEEK_BYTES)) is not None or any(
         _believable(stream, candidate, size)
         for candidate in _candidates(stream, at, size, pattern)
     )

@@ -32,13 +32,15 @@ class Summary:
     """What the end of a file says.
 
     Attributes:
-        complete: It could be read and describes the channels.
+        whole: The file's end is as it was written.
+        complete: It describes the channels.
         counts: Messages by channel, if it counts them.
         chunked: Messages are known to be in chunks.
         data_end: Where the record that ends the data section starts.
         data_crc: The checksum of all bytes before it; 0 if there is none.
     """
 
+    whole: bool = False
     complete: bool = False
     counts: Mapping[int, int] | None = None
     chunked: bool = False
@@ -87,6 +89,7 @@ def _read(stream: BinaryIO, size: int, definitions: Definitions) -> Summary:
     definitions.settled = found and crc != 0
     described = found or (counts is not None and not any(counts.values()))
     return Summary(
+        whole=True,
         complete=described,
         counts=counts,
         chunked=chunked,

@@ -74,6 +74,9 @@ class Walk:
         while at < self._size and not ended:
             try:
                 opcode, length = check_record(self._stream, at, self._size)
+                if opcode == Opcode.MESSAGE and self._chunked and not self._data_is_whole():
+                    # One wrong bit makes a chunk's index look like a message.
+                    raise BadRecordError("a message outside the file's chunks")
             except BadRecordError as error:
                 at = self._pass_over(at, str(error))
                 continue
@@ -258,8 +261,8 @@ class Walk:
             self._size == (loss.offset or 0) + loss.bytes for loss in self.losses
         ):
             self._lose("the file has no end: its recorder was stopped", self._size, 0, None)
-        elif ended and not self._summary.complete:
-            self._lose("the file's summary is damaged or missing", None, 0, 0)
+        elif ended and not self._summary.whole:
+            self._lose("the file's summary is damaged", None, 0, 0)
         if self.unchecked and self._summary.data_crc:
             what = "the checksum of the data section is wrong: messages outside chunks may be too"
             self.losses.append(Loss(file=self._name, what=what, doubtful=True))

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from vla_recorder.bags.compression import copy_file
@@ -55,7 +56,9 @@ class SqliteFile:
         self._rows: list[Row] = []  # of the pages, but for messages
         self._numbers, self._places = array("q"), array("q")  # of the messages in the pages
         try:
-            columns, definitions, self.metadata = _described(self._database)
+            columns, definitions, self.metadata = _described(
+                self._database, self._stream, self._size
+            )
         except (sqlite3.Error, _DamagedError) as error:
             self._damage, self._whole_until = str(error), 0
             self._scan()
@@ -174,10 +177,23 @@ def _with_journal(path: Path, temporary: Path) -> Path:
     return copy
 
 
+def _check_size(stream: BinaryIO, size: int) -> None:
+    """Refuses a file that ends inside a page: SQLite would put zeros there without a word."""
+    stream.seek(0)
+    header = stream.read(100)
+    page = int.from_bytes(header[16:18], "big")
+    page = 65536 if page == 1 else page
+    if len(header) < 100 or not page or size % page:
+        raise _DamagedError("the file ends inside a page")
+    if header[24:28] == header[92:96] and size < page * int.from_bytes(header[28:32], "big"):
+        raise _DamagedError("the file has fewer pages than it says")
+
+
 def _described(
-    database: sqlite3.Connection,
+    database: sqlite3.Connection, stream: BinaryIO, size: int
 ) -> tuple[dict[int, tuple[str, ...]], dict[str, tuple[str, str]], str]:
     """The topics by number, the definitions by type, and the metadata that a file describes."""
+    _check_size(stream, size)
     database.execute("PRAGMA trusted_schema = OFF")
     database.execute("PRAGMA cell_size_check = ON")
     tables = dict(
