@@ -44,7 +44,9 @@ def read_contract(given: Path | None, bags: Sequence[Path]) -> tuple[Contract, s
     """
     if given is not None:
         return load_contract(given), given.read_text(encoding="utf-8")
-    if not (text := open_bag(bags[0]).custom.get("contract", "")):
+    with open_bag(bags[0]) as bag:
+        text = bag.custom.get("contract", "")
+    if not text:
         raise ConvertError(
             "no contract is recorded in the bag", where=str(bags[0]), fix="give it: --contract"
         )

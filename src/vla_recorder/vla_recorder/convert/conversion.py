@@ -111,7 +111,7 @@ def _scan(request: Request, contract: Contract, engine: Engine, bar: Bar) -> lis
         ScanTask(bag=bag.absolute(), contract=contract, receive_time=request.options.receive_time)
         for bag in request.bags
     ]
-    total = sum(file.stat().st_size for bag in request.bags for file in open_bag(bag).files)
+    total = sum(_size_bytes(bag) for bag in request.bags)
     with bar("reading", total, "B") as progress:
         scans = engine.run(scan, tasks, progress)
     seen: dict[tuple[str, ...], Scan] = {}
@@ -120,6 +120,11 @@ def _scan(request: Request, contract: Contract, engine: Engine, bar: Bar) -> lis
         if other is not scanned:
             raise ConvertError("a bag was given twice", found=f"{other.bag} and {scanned.bag}")
     return scans
+
+
+def _size_bytes(path: Path) -> int:
+    with open_bag(path) as bag:
+        return sum(file.stat().st_size for file in bag.files)
 
 
 def _extract(tasks: Sequence[EpisodeTask], engine: Engine, bar: Bar) -> list[dict[str, Any]]:

@@ -162,18 +162,18 @@ def _reader(task: EpisodeTask, decoder: Decoder) -> RowReader:
 
 def _damage(task: EpisodeTask, piece: tuple[int, int]) -> Iterator[Damage]:
     """Every message of the piece that cannot be read."""
-    bag = open_bag(task.bag)
     sources = choose_sources(task.contract, task.topics, task.action, task.options.tolerance_s)
     names = {source.topic: source.name for source in sources}
-    reader = _reader(task, Decoder(bag.topics))
-    for raw in bag.messages(names):
-        if raw.number >= piece[1]:
-            return
-        if raw.number >= piece[0]:
-            try:
-                reader.check(names[raw.topic], raw)
-            except DamagedMessage as error:
-                yield error.damage
+    with open_bag(task.bag) as bag:
+        reader = _reader(task, Decoder(bag.topics))
+        for raw in bag.messages(names):
+            if raw.number >= piece[1]:
+                return
+            if raw.number >= piece[0]:
+                try:
+                    reader.check(names[raw.topic], raw)
+                except DamagedMessage as error:
+                    yield error.damage
 
 
 def _write(
@@ -216,20 +216,19 @@ def _write(
 
 def _rows(task: EpisodeTask, plan: Plan) -> Iterator[tuple[int, Row]]:
     """Tick by tick; made of states, an action is that of the next tick: the last one has none."""
-    bag = open_bag(task.bag)
-    reader = _reader(task, Decoder(bag.topics))
-    messages = bag.messages({task.topics[name] for name in plan.chosen})
-    ticks_ns = plan.ticks_ns.tolist()
-    rows = (
-        (t_ns, reader.read(raw, t_ns))
-        for t_ns, raw in zip(ticks_ns, gather(messages, plan.chosen), strict=True)
-    )
-    if task.action is not ActionSource.STATE:
-        yield from rows
-        return
-    period_ns = 1e9 / task.fps
+    with open_bag(task.bag) as bag:
+        reader = _reader(task, Decoder(bag.topics))
+        messages = bag.messages({task.topics[name] for name in plan.chosen})
+        rows = (
+            (t_ns, reader.read(raw, t_ns))
+            for t_ns, raw in zip(plan.ticks_ns.tolist(), gather(messages, plan.chosen), strict=True)
+        )
+        yield from _with_next(rows, task.fps) if task.action is ActionSource.STATE else rows
+
+
+def _with_next(rows: Iterator[tuple[int, Row]], fps: float) -> Iterator[tuple[int, Row]]:
     last_ns, last = next(rows)
     for t_ns, row in rows:
-        if t_ns - last_ns < 1.5 * period_ns:  # else ticks between them were lost
+        if t_ns - last_ns < 1.5e9 / fps:  # else ticks between the two were lost
             yield last_ns, replace(last, action=row.action)
         last_ns, last = t_ns, row

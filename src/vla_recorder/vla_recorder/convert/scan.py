@@ -74,7 +74,11 @@ def scan(task: ScanTask, progress: Progress) -> Scan:
         BagError: It is no bag, or a type of it cannot be decoded.
         ConvertError: It lacks a stream, or its stamps cannot be used.
     """
-    bag = open_bag(task.bag)
+    with open_bag(task.bag) as bag:
+        return _scan(bag, task, progress)
+
+
+def _scan(bag: Bag, task: ScanTask, progress: Progress) -> Scan:
     types = {name: topic.type for name, topic in bag.topics.items()}
     topics = wanted_topics(task.contract, types)
     _require_streams(task.contract, topics, types, task.bag)

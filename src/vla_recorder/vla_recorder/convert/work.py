@@ -58,7 +58,7 @@ class Work:
 
     @contextmanager
     def opened(self, existing: Existing) -> Iterator[None]:
-        """Hold the folder; it stays when something goes wrong, so that work can be resumed.
+        """Hold the folder; when something goes wrong, finished episodes in it stay.
 
         Raises:
             ConvertError: What is there must not be touched, or another conversion is at work.
@@ -84,7 +84,13 @@ class Work:
                 self._replaced.rename(self.output)  # killed between two renames
             if existing.overwrite and not existing.resume:
                 shutil.rmtree(self.folder / "episodes", ignore_errors=True)
-            yield
+            try:
+                yield
+            except BaseException:
+                whole = self.folder.glob("episodes/*")
+                if all(folder.suffix == ".partial" for folder in whole):
+                    self.remove()  # there is nothing to resume
+                raise
 
     def publish(self) -> None:
         """Give the dataset its name, and remove all else."""
