@@ -30,7 +30,8 @@ def vectors(rows: int, columns: int, seed: int) -> Any:
 
 
 def compressed(picture: Any, kind: str = ".jpg") -> bytes:
-    return bytes(cv2.imencode(kind, picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])[1])
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 100] if kind == ".jpg" else []
+    return bytes(cv2.imencode(kind, picture[..., ::-1], quality)[1])
 
 
 def aloha(

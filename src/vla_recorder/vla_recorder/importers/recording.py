@@ -117,7 +117,7 @@ def finite(values: npt.NDArray[Any], where: str) -> Vector:
     Raises:
         ImportFileError: One is not finite, or not so in float32.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         found = values.astype(np.float32)
     if not np.isfinite(found).all():
         raise ImportFileError(
