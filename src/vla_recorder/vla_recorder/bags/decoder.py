@@ -27,6 +27,7 @@ _TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)+")
 _FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _BASE_TYPE = re.compile(r"[a-z]+[0-9]*")
 _IDL_SECTION = re.compile(r"^=+[ \t]*\nIDL: .*$", re.MULTILINE)
+_IDL_INCLUDE = re.compile(r"^[ \t]*#.*$", re.MULTILINE)  # what it names is embedded, too
 _IDL_PROSE = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _PARSE_ERRORS = (TypesysError, ValueError, KeyError, AssertionError, RecursionError)
 _DECODE_ERRORS = (
@@ -140,7 +141,7 @@ def _parse_idl(text: str) -> Mapping[str, Any]:
     if "<<" in _IDL_PROSE.sub("", text):
         raise ValueError("shifts are not computed")  # they can ask for any amount of memory
     parsed: dict[str, Any] = {}
-    for section in _IDL_SECTION.split(text):
+    for section in _IDL_SECTION.split(_IDL_INCLUDE.sub("", text)):
         if section.strip():
             parsed.update(get_types_from_idl(section))
     return parsed
