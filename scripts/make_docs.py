@@ -9,12 +9,14 @@ from pathlib import Path
 from vla_bringup.sim.parameters import ALOHA_SIM, FAKE_ROBOT
 from vla_core.parameters import table
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE, LIFECYCLE_MANAGER, POLICY_NODE
+from vla_recorder.nodes.recorder_parameters import EPISODE_RECORDER
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 NODES = {
     "vla_policy policy_node": POLICY_NODE,
     "vla_policy executor_node": EXECUTOR_NODE,
     "vla_policy lifecycle_manager": LIFECYCLE_MANAGER,
+    "vla_recorder episode_recorder": EPISODE_RECORDER,
     "vla_bringup aloha_sim": ALOHA_SIM,
     "vla_bringup fake_robot": FAKE_ROBOT,
 }

@@ -49,6 +49,7 @@ class Rig:
         self.elbow = 0.0
         self.pose = Pose()
         self.refusal: Exception | None = None
+        self.checked: dict[str, list[int]] = {}
         self.index = {name: index for name, (index, _) in topics().items()}
         self.monitors = [
             Monitor(recorded=recorded, has_header=True, check=self._check(name), pose=self.pose)
@@ -57,6 +58,7 @@ class Rig:
 
     def _check(self, name: str):  # type: ignore[no-untyped-def]
         def check(data: bytes) -> dict[str, float]:
+            self.checked.setdefault(name, []).append(len(data) - len(stamped(0)))
             if self.refusal is not None and name == "arm":
                 raise self.refusal
             return {"elbow": self.elbow} if name == "arm" else {}

@@ -125,6 +125,13 @@ def test_a_message_that_is_not_the_contracts_makes_an_episode_bad() -> None:
     assert judge(rig) == "arm: message lacks joints of the contract: wrist"
 
 
+def test_an_image_of_another_length_is_looked_at_once() -> None:
+    rig = Rig()
+    for tick, size in enumerate((9, 9, 9, 5, 5, 9)):
+        rig.feed("eye", tick / 10, bytes(size))
+    assert rig.checked["eye"] == [9, 5, 9]
+
+
 def test_messages_that_the_recorder_dropped_make_an_episode_bad() -> None:
     rig = Rig()
     play(rig)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vla_core.errors import CodecError
+from vla_core.image_codecs import IMAGE
 from vla_core.stamps import peek_stamp_ns
 from vla_recorder.recording.topics import Raw, Recorded, Role
 
@@ -141,6 +142,8 @@ class Monitor:
     def _compare(self, message: Raw) -> None:
         """Count messages equal to the one before but for the stamp."""
         previous, self._previous = self._previous, message.data
+        if self.recorded.type == IMAGE and len(previous) != len(message.data):
+            self._checked_ns = None  # its size or encoding has changed
         is_equal = _equal(previous, message.data, STAMP_END if self.has_header else 0)
         if not is_equal or self._run_began_ns is None:
             self._run_began_ns = message.received_ns
