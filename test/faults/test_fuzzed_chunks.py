@@ -22,12 +22,14 @@ Change = Callable[[np.random.Generator, JointTrajectory], object]
 
 def _absurd_value(rng: np.random.Generator, chunk: JointTrajectory) -> None:
     point = chunk.points[rng.integers(len(chunk.points))]
-    point.positions[rng.integers(len(point.positions))] = float(rng.choice(ABSURD))
+    if point.positions:  # _cut may have taken them all
+        point.positions[rng.integers(len(point.positions))] = float(rng.choice(ABSURD))
 
 
 def _far(rng: np.random.Generator, chunk: JointTrajectory) -> None:
     for point in chunk.points[rng.integers(len(chunk.points)) :]:
-        point.positions[rng.integers(len(point.positions))] += float(rng.normal(0, 1))
+        if point.positions:
+            point.positions[rng.integers(len(point.positions))] += float(rng.normal(0, 1))
 
 
 def _due(rng: np.random.Generator, chunk: JointTrajectory) -> None:
@@ -37,7 +39,7 @@ def _due(rng: np.random.Generator, chunk: JointTrajectory) -> None:
 
 def _cut(rng: np.random.Generator, chunk: JointTrajectory) -> None:
     point = chunk.points[rng.integers(len(chunk.points))]
-    point.positions = point.positions[: rng.integers(len(point.positions))]
+    point.positions = point.positions[: rng.integers(len(point.positions) + 1)]
 
 
 HOSTILE: list[Change] = [
