@@ -57,7 +57,7 @@ class Teleop(Node):
             if set(stream.joints) & set(self._names)
         ]
         self._chunks = self.create_publisher(JointTrajectory, CHUNKS, QoSProfile(depth=1))
-        self._refusal = ""
+        self._refusal: str | None = None  # not looked yet
         self._sent = 0
         self.source = make_source(self, self._contract, values)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -84,6 +84,8 @@ class Teleop(Node):
         return np.array([known.get(name, 0.0) for name in self._names])
 
     def _tick(self) -> None:
+        if self._refusal is None:
+            return
         now_ns = self.get_clock().now().nanoseconds
         chunk = self.source.chunk(now_ns, self._measured(now_ns))
         if chunk is None or self._refusal:
@@ -96,7 +98,7 @@ class Teleop(Node):
         """Two who send chunks would drive the robot in turns."""
         self._refusal = ""
         if self.count_publishers(CHUNKS) > 1:
-            self._refusal = f"somebody else publishes {CHUNKS}: deactivate the policy first"
+            self._refusal = f"somebody else publishes {CHUNKS}: end or clean up that policy"
             self.get_logger().warning(self._refusal, throttle_duration_sec=5.0)
 
     def _status(self) -> DiagnosticStatus:

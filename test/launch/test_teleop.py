@@ -1,0 +1,93 @@
+"""Teleoperation in a running system: demonstrations, and drivers that are lost or too many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Joy
+from std_msgs.msg import Bool
+from vla_system_tests.processes import wait_until_dead
+from vla_system_tests.system import SMALL_ROBOT, System
+
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@pytest.mark.parametrize("task", ["transfer_cube", "insertion"])
+def test_the_expert_makes_recorded_and_labelled_demonstrations(
+    system: System, tmp_path: Path, task: str
+) -> None:
+    success = system.watch("/aloha_sim/success", Bool, LATCHED)
+    launch = system.launch(
+        "teleop.launch.py",
+        task=task,
+        seed=4,
+        episodes=2,
+        record="true",
+        render="false",
+        output_dir=tmp_path / "bags",
+    )
+    assert launch.wait(120) == 0, launch
+    assert not wait_until_dead(launch.session())
+    assert f"task={task} seed=4 success=True" in launch.output, launch
+    assert f"task={task} seed=5 success=True" in launch.output, launch
+    assert [message.data for message in success.messages] == [False, True, False, True]
+    folders = sorted((tmp_path / "bags").iterdir())
+    assert len(folders) == 2
+    for folder in folders:
+        assert (folder / "metadata.yaml").is_file()
+        assert list(folder.glob("*.mcap"))
+
+
+def test_a_joystick_jogs_while_it_is_heard_and_its_loss_stops_the_robot(system: System) -> None:
+    system.start_fake_robot()
+    system.start_executor()
+    system.start_node(
+        "vla_bringup",
+        "teleop",
+        contract=SMALL_ROBOT,
+        source="joystick",
+        joystick_controls="shoulder_pan_joint=axes[0]",
+    )
+    publisher = system.node.create_publisher(Joy, "/joy", 10)
+    timer = system.node.create_timer(
+        0.05, lambda: publisher.publish(Joy(axes=[1.0], buttons=[0, 0, 0, 0, 1]))
+    )
+    system.wait_state("RUNNING")
+    system.wait(
+        lambda: system.commanded.messages and system.commanded.messages[-1].position[0] > 0.1,
+        "the joint moves",
+    )
+    system.node.destroy_timer(timer)
+    system.wait_state("LATCHED", cause="held for more than")
+    end = system.commanded.messages[-1].position[0]
+    assert end < 1.0, "the joint stops before its limit"
+
+
+def test_a_keyboard_without_a_terminal_is_refused_with_what_to_do(system: System) -> None:
+    teleop = system.start_node("vla_bringup", "teleop", contract=SMALL_ROBOT, source="keyboard")
+    assert teleop.wait() == 1
+    assert "the keyboard needs a terminal" in teleop.output
+    assert "Traceback" not in teleop.output
+
+
+def test_two_who_send_chunks_are_not_both_followed(system: System) -> None:
+    system.start_swaying_robot()
+    teleop = system.start_node(
+        "vla_bringup",
+        "teleop",
+        contract=SMALL_ROBOT,
+        source="joystick",
+        joystick_controls="shoulder_pan_joint=axes[0]",
+    )
+    system.wait_output(teleop, "somebody else publishes action_chunk")
+    publisher = system.node.create_publisher(Joy, "/joy", 10)
+    system.node.create_timer(
+        0.05, lambda: publisher.publish(Joy(axes=[1.0], buttons=[0, 0, 0, 0, 1]))
+    )
+    system.wait(lambda: publisher.get_subscription_count() > 0, "teleop hears the joystick")
+    system.wait_commands(100)
+    assert system.state() == "RUNNING"
+    said = system.wait(lambda: system.facts("teleop"), "what teleop says of itself")
+    assert (said["company"], said["chunks"]) == ("True", "0")
