@@ -24,6 +24,7 @@ setup(
             "recover = vla_recorder.cli.recover:main",
             "dataset = vla_recorder.cli.dataset:main",
             "import_dataset = vla_recorder.cli.import_dataset:main",
+            "parity = vla_recorder.cli.parity:main",
             "episode_recorder = vla_recorder.nodes.episode_recorder:main",
         ],
     },

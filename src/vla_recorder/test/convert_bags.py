@@ -174,7 +174,7 @@ def write_bag(
                 text = (definitions or {}).get(one.topic)
                 how: dict[str, Any] = {"typestore": TYPES} if text is None else {"msgdef": text}
                 if text is not None:
-                    how["rihs01"] = ""
+                    how["rihs01"] = "RIHS01_" + "0" * 64
                 connections[one.topic] = writer.add_connection(one.topic, one.type, **how)
             data = one.data or TYPES.serialize_cdr(one.message, one.type)
             writer.write(connections[one.topic], one.received_ns, bytes(data))

@@ -71,6 +71,10 @@ class Bag:
             for topic in file.topics.values():
                 topics.setdefault(topic.name, topic)
         self.topics: Mapping[str, Topic] = MappingProxyType(topics)
+        self._usable = [
+            frozenset(n for n, topic in file.topics.items() if topic.type == topics[n].type)
+            for file in self._opened
+        ]
         self.expected = self._metadata.messages if self._metadata else None
         self.custom: Mapping[str, str] = MappingProxyType(dict(self._custom()))
 
@@ -82,15 +86,16 @@ class Bag:
         Args:
             topics: Only those; None for all.
         """
+        # Files of one recording agree on their topics; where one does not, its messages are lost.
         wanted = None if topics is None else frozenset(topics)
         self.losses, self.unchecked = [*self._found_missing, *self._unpacking], 0
         kept: Counter[str] = Counter()
         number = 0
-        for path, file in zip(self.files, self._opened, strict=True):
+        for path, file, usable in zip(self.files, self._opened, self._usable, strict=True):
             unusable: Counter[str] = Counter()
             for stored in file.messages(wanted):
                 if stored is not None:
-                    data = self._plain(stored.topic, stored.data, file)
+                    data = self._plain(stored.data) if stored.topic in usable else None
                     if data is None:
                         unusable[stored.topic] += 1
                     else:
@@ -154,10 +159,8 @@ class Bag:
             return McapFile(path, name)
         return SqliteFile(path, name, own)
 
-    def _plain(self, topic: str, data: bytes, file: BagFile) -> bytes | None:
+    def _plain(self, data: bytes) -> bytes | None:
         """A message as it was received; None if that cannot be told."""
-        if file.topics[topic].type != self.topics[topic].type:
-            return None
         packed = self._metadata is not None and self._metadata.compression_mode == "message"
         if not packed and data[:4] != ZSTD_MAGIC:  # which is no way in which ROS 2 serialises
             return data

@@ -58,9 +58,10 @@ def unpack_lz4(data: bytes | memoryview, size: int) -> bytes:
     unpacker = lz4.frame.LZ4FrameDecompressor()
     try:
         unpacked = bytes(unpacker.decompress(data, max_length=size))
+        beyond = b"" if unpacker.eof else unpacker.decompress(b"", max_length=1)
     except (RuntimeError, EOFError) as error:
         raise BadDataError(f"lz4: {error}") from error
-    if len(unpacked) != size:
+    if len(unpacked) != size or beyond or not unpacker.eof:
         raise BadDataError("lz4: not of the size that is announced")
     return unpacked
 

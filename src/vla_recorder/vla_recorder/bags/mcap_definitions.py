@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from vla_recorder.bags.mcap_records import (
     BadRecordError,
     Channel,
@@ -28,14 +26,17 @@ class Definitions:
     Attributes:
         metadata: The YAML text that the recorder embedded; the newest, "" if there is none.
         settled: The definitions are proven by a checksum: later ones cannot change them.
+        topics: By channel.
     """
 
     def __init__(self) -> None:
         self.metadata = ""
         self.settled = False
+        self.topics: dict[int, Topic] = {}
         self._schemas: dict[int, Schema] = {}
-        self._channels: dict[int, Channel | None] = {}
-        self._topics: dict[int, Topic] | None = None
+        self._channels: dict[int, Channel] = {}
+        self._waiting: dict[int, list[int]] = {}  # channels whose schema has not come yet
+        self._types: dict[str, str] = {}
 
     def add(self, opcode: int, content: bytes) -> str:
         """Takes a schema, a channel or a metadata record.
@@ -52,50 +53,45 @@ class Definitions:
                 self.metadata = entries.get(_METADATA_KEY, self.metadata)
             return ""
         if opcode == Opcode.SCHEMA:
-            number, schema = parse_schema(content)
-            if number == 0:
-                raise BadRecordError("a schema with the number 0")
-            known = self._schemas.get(number)
-            if known is None and not self.settled:
-                self._schemas[number], self._topics = schema, None
-            return "" if known in (None, schema) else f"schema {number} is defined twice"
-        number, channel = parse_channel(content)
-        if number not in self._channels:
-            self._channels[number], self._topics = channel, None
-            return ""
-        if self._channels[number] in (None, channel):
-            return ""
-        if not self.settled:
-            self._channels[number], self._topics = None, None
-        return f"channel {number} is defined twice, differently"
+            return self._add_schema(*parse_schema(content))
+        return self._add_channel(*parse_channel(content))
 
-    @property
-    def topics(self) -> Mapping[int, Topic]:
-        """By channel. Of channels that give one topic different types, the first one counts."""
-        if self._topics is None:
-            self._topics = self._resolved()
-        return self._topics
+    def _add_schema(self, number: int, schema: Schema) -> str:
+        if number == 0:
+            raise BadRecordError("a schema with the number 0")
+        if self._schemas.setdefault(number, schema) != schema:
+            return f"schema {number} is defined twice, differently"
+        for channel in self._waiting.pop(number, []):
+            self._resolve(channel)
+        return ""
 
-    def _resolved(self) -> dict[int, Topic]:
-        found: dict[int, Topic] = {}
-        types: dict[str, str] = {}
-        for number, channel in self._channels.items():
-            if channel is None:
-                continue
-            schema = self._schemas.get(channel.schema_id)
-            if schema is None and channel.schema_id:
-                continue
-            extra = dict(channel.metadata)
-            type_name = schema.name if schema else ""
-            if types.setdefault(channel.topic, type_name) != type_name:
-                continue
-            found[number] = Topic(
-                name=channel.topic,
-                type=type_name,
-                definition=schema.text if schema else "",
-                definition_format=schema.encoding if schema else "",
-                encoding=channel.encoding,
-                offered_qos=extra.get("offered_qos_profiles", ""),
-                type_hash=extra.get("topic_type_hash", ""),
-            )
-        return found
+    def _add_channel(self, number: int, channel: Channel) -> str:
+        known = self._channels.setdefault(number, channel)
+        if known != channel:
+            if not self.settled:
+                self.topics.pop(number, None)
+            return f"channel {number} is defined twice, differently"
+        if known is channel:
+            self._resolve(number)
+        return ""
+
+    def _resolve(self, number: int) -> None:
+        """Notes the topic of a channel. Of two types that one topic has, the first counts."""
+        channel = self._channels[number]
+        schema = self._schemas.get(channel.schema_id)
+        if schema is None and channel.schema_id:
+            self._waiting.setdefault(channel.schema_id, []).append(number)
+            return
+        type_name = schema.name if schema else ""
+        if self._types.setdefault(channel.topic, type_name) != type_name:
+            return
+        extra = dict(channel.metadata)
+        self.topics[number] = Topic(
+            name=channel.topic,
+            type=type_name,
+            definition=schema.text if schema else "",
+            definition_format=schema.encoding if schema else "",
+            encoding=channel.encoding,
+            offered_qos=extra.get("offered_qos_profiles", ""),
+            type_hash=extra.get("topic_type_hash", ""),
+        )

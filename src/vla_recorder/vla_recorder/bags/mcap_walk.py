@@ -25,6 +25,7 @@ from vla_recorder.bags.mcap_search import check_record, has_chunk, next_record
 from vla_recorder.bags.mcap_summary import Summary
 from vla_recorder.bags.types import MAX_TIME_NS, BagError, Loss, Stored
 
+_MAX_LOSSES = 1000
 _DEFINITIONS = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.METADATA)
 
 
@@ -64,8 +65,6 @@ class Walk:
         self._broken: Loss | None = None  # a chunk whose messages its indexes will count
         self._indexed: Counter[int] = Counter()
         self._chunked: bool | None = True if summary.chunked else None
-        self._names: dict[int, str] = {}
-        self._take_names()
 
     def run(self) -> Iterator[Stored | None]:
         """All messages in file order; None stands for one of a topic not asked for."""
@@ -103,8 +102,20 @@ class Walk:
         return content
 
     def _lose(self, what: str, at: int | None, length: int, messages: int | None) -> None:
-        self.losses.append(
-            Loss(file=self._name, what=what, offset=at, bytes=length, messages=messages)
+        self._note(Loss(file=self._name, what=what, offset=at, bytes=length, messages=messages))
+
+    def _note(self, loss: Loss) -> None:
+        """Keeps a loss; a file that is nothing but damage does not fill the memory with them."""
+        if len(self.losses) < _MAX_LOSSES:
+            self.losses.append(loss)
+            return
+        last = self.losses[-1]
+        self.losses[-1] = replace(
+            last,
+            what="damage without end",
+            bytes=last.bytes + loss.bytes,
+            messages=None,
+            topics={},
         )
 
     def _start(self) -> int:
@@ -123,7 +134,7 @@ class Walk:
         if self._chunked is None:
             self._chunked = has_chunk(self._stream, at, self._size)
         if self._broken:
-            self.losses.append(self._broken)
+            self._note(self._broken)
             self._broken = None
         found = next_record(self._stream, at + 1, self._size, chunked=self._chunked)
         behind = self._size if found is None else found
@@ -163,7 +174,7 @@ class Walk:
 
     def _records(self, records: bytes | memoryview) -> Iterator[Stored | None]:
         """The messages among records; what is defined on the way is noted."""
-        names, topics, kept = self._names, self._topics, self._kept
+        known, wanted, kept = self._definitions.topics, self._topics, self._kept
         at, end = 0, len(records)
         while at < end:
             if end - at < HEADER.size:
@@ -176,14 +187,15 @@ class Walk:
                 if behind - at < MESSAGE.size:
                     raise BadRecordError("a record of an impossible length")
                 _, _, channel, _, log_ns, _ = MESSAGE.unpack_from(records, at)
-                name = names.get(channel)
-                if name is None or log_ns > MAX_TIME_NS:
+                topic = known.get(channel)
+                if topic is None or log_ns > MAX_TIME_NS:
                     self._strays[channel] += 1
                 else:
                     kept[channel] += 1
-                    if topics is None or name in topics:
+                    if wanted is None or topic.name in wanted:
                         # A copy, so that a small message does not keep its chunk in memory.
-                        yield Stored(name, log_ns, bytes(records[at + MESSAGE.size : behind]))
+                        data = bytes(records[at + MESSAGE.size : behind])
+                        yield Stored(topic.name, log_ns, data)
                     else:
                         yield None
             elif opcode in _DEFINITIONS:
@@ -196,14 +208,6 @@ class Walk:
         wrong = self._definitions.add(opcode, content)
         if wrong and not any(loss.what == wrong for loss in self.losses):
             self._lose(wrong, None, 0, None)
-        if opcode != Opcode.METADATA:
-            self._take_names()
-
-    def _take_names(self) -> None:
-        self._names.clear()
-        self._names.update(
-            (channel, topic.name) for channel, topic in self._definitions.topics.items()
-        )
 
     def _other(self, opcode: int, at: int, length: int) -> bool:
         """Any record but chunks and messages; returns whether it ends the data section."""
@@ -229,7 +233,7 @@ class Walk:
         if self._broken is None:
             return
         lost = self._indexed.total()
-        self.losses.append(
+        self._note(
             replace(self._broken, messages=lost or None, topics=self._by_topic(self._indexed))
         )
         self._indexed.clear()
@@ -238,8 +242,8 @@ class Walk:
     def _by_topic(self, counts: Counter[int]) -> dict[str, int]:
         found: Counter[str] = Counter()
         for channel, count in counts.items():
-            found[self._names.get(channel, "")] += count
-        found.pop("", None)
+            if topic := self._definitions.topics.get(channel):
+                found[topic.name] += count
         return dict(found)
 
     def _finish(self, ended: bool) -> None:
@@ -247,9 +251,9 @@ class Walk:
         if ended:
             self._settle()
         elif self._broken:
-            self.losses.append(self._broken)
+            self._note(self._broken)
         if self._strays:
-            self.losses.append(
+            self._note(
                 Loss(
                     file=self._name,
                     what="messages of channels that are not defined, or from impossible times",
@@ -265,12 +269,13 @@ class Walk:
             self._lose("the file's summary is damaged", None, 0, 0)
         if self.unchecked and self._summary.data_crc:
             what = "the checksum of the data section is wrong: messages outside chunks may be too"
-            self.losses.append(Loss(file=self._name, what=what, doubtful=True))
+            self._note(Loss(file=self._name, what=what, doubtful=True))
         if self._summary.counts is not None:
             self._balance(self._summary.counts)
 
     def _balance(self, counts: Mapping[int, int]) -> None:
         expected: Counter[str] = Counter()
         for channel, count in counts.items():
-            expected[self._names.get(channel, f"channel {channel}")] += count
+            topic = self._definitions.topics.get(channel)
+            expected[topic.name if topic else f"channel {channel}"] += count
         balance(self.losses, expected=expected, kept=self.kept, file=self._name)

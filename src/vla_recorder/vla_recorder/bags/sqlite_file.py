@@ -22,6 +22,7 @@ from vla_recorder.bags.types import MAX_MESSAGE_BYTES, MAX_TIME_NS, Loss, Stored
 _COMPUTED = re.compile(r"\b(generated|virtual|as|view)\b", re.IGNORECASE)
 _TABLES = ("topics", "messages", "message_definitions", "metadata")
 _MAX_TEXT_BYTES = 16 << 20
+_HEAP = f"hard_heap_limit = {3 * MAX_MESSAGE_BYTES}"  # of all of SQLite in this process
 _MAX_ROWS = 100_000  # topics or definitions
 _FORMATS = ("ros2msg", "ros2idl", "unknown", "")
 
@@ -30,6 +31,9 @@ _Message = tuple[int, int, int, bytes | None]  # row, topic, time, data
 
 class _DamagedError(Exception):
     """SQLite cannot read the file, or it contradicts itself."""
+
+
+_UNREADABLE = (sqlite3.Error, MemoryError, _DamagedError)
 
 
 class SqliteFile:
@@ -59,8 +63,8 @@ class SqliteFile:
             columns, definitions, self.metadata = _described(
                 self._database, self._stream, self._size
             )
-        except (sqlite3.Error, _DamagedError) as error:
-            self._damage, self._whole_until = str(error), 0
+        except _UNREADABLE as error:
+            self._damage, self._whole_until = str(error) or "out of memory", 0
             self._scan()
             columns, definitions, self.metadata = _recognised(self._rows)
         self._topics = {number: _topic(row, definitions) for number, row in columns.items()}
@@ -108,8 +112,8 @@ class SqliteFile:
                     raise _DamagedError("rows out of order")
                 yield row
                 last = row[0]
-        except (sqlite3.Error, _DamagedError) as error:
-            self._damage, self._whole_until = str(error), last
+        except _UNREADABLE as error:
+            self._damage, self._whole_until = str(error) or "out of memory", last
         if self._damage:
             yield from self._from_pages(topics)
 
@@ -194,8 +198,8 @@ def _described(
 ) -> tuple[dict[int, tuple[str, ...]], dict[str, tuple[str, str]], str]:
     """The topics by number, the definitions by type, and the metadata that a file describes."""
     _check_size(stream, size)
-    database.execute("PRAGMA trusted_schema = OFF")
-    database.execute("PRAGMA cell_size_check = ON")
+    for setting in ("trusted_schema = OFF", "cell_size_check = ON", _HEAP):
+        database.execute(f"PRAGMA {setting}")
     tables = dict(
         database.execute("SELECT name, type || ' ' || sql FROM sqlite_master").fetchall()
     )

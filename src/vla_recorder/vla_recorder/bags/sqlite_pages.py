@@ -21,7 +21,8 @@ _LEAF = 0x0D
 _DEFAULT_PAGE_BYTES = 4096
 _BLOCK_BYTES = 1 << 20
 _INT_BYTES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)  # by serial type; 7 is a float, 8 and 9 are 0 and 1
-_MAX_SMALL_BYTES = 16 << 20  # of a row that is no message
+_MAX_SMALL_BYTES = 1 << 20  # of a row that is no message
+_MAX_SMALL_ROWS = 1000
 _MESSAGE_COLUMNS = 4
 
 
@@ -67,7 +68,7 @@ class Pages:
                     if _is_message(types):
                         numbers.append(row_number)
                         places.append(place)
-                    else:
+                    elif len(small) < _MAX_SMALL_ROWS:
                         small.append((row_number, *self.row(place, _MAX_SMALL_BYTES)))
                 except BadRowError:
                     continue  # no one knows what it was; a message leaves a gap in the numbers

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from vla_core.dataset.encoding import ENCODERS, Encoding
 from vla_recorder.cli.command import DONE, LOSS, outcome

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from vla_core.contract import Contract, Joint
 from vla_core.dataset.episode import Episode
@@ -135,7 +136,9 @@ def _pictures_of(episode: Episode, camera: str, rows: Sequence[int]) -> Iterator
 
 
 def _curves(dataset: Dataset, episode: Episode, joints: Mapping[str, Joint]) -> list[plots.Curve]:
-    features, table = dataset.info.features, episode.read()
+    features = dataset.info.features
+    if (table := _table(episode)) is None:
+        return []
 
     def side(name: str | None) -> dict[str, Numbers]:
         if name is None:
@@ -144,6 +147,14 @@ def _curves(dataset: Dataset, episode: Episode, joints: Mapping[str, Joint]) -> 
         return dict(zip(dimension_names(features[name]), values.T, strict=True))
 
     return plots.curves(side(state_of(features)), side(action_of(features)), joints)
+
+
+def _table(episode: Episode) -> pa.Table | None:
+    """None where it is damaged."""
+    try:
+        return episode.read()
+    except DatasetError:
+        return None
 
 
 def _plots(dataset: Dataset, contract: Contract | None) -> dict[str, bytes]:
@@ -165,8 +176,9 @@ def _spans(
     """Of every dimension: min, q01, q50, q99, max, of at most ``_SAMPLED`` rows."""
     feature = dataset.info.features[name]
     step = max(1, sum(episode.length for episode in dataset.episodes) // _SAMPLED)
-    rows = [numbers(episode.read(), name, feature)[::step] for episode in dataset.episodes]
-    values = np.concatenate(rows)
+    tables = (_table(episode) for episode in dataset.episodes)
+    rows = [numbers(table, name, feature)[::step] for table in tables if table is not None]
+    values = np.concatenate(rows) if rows else np.empty((0, 1))
     values = values[np.isfinite(values).all(axis=1)]
     if not len(values):
         return []

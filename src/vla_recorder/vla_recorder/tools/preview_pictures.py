@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vla_recorder.tools.picture_checks import Picture
 
-_GAP, _MARGIN = 6, 18
+_GAP, _MARGIN, _LINE = 6, 18, 18
 _INK, _QUIET, _PAPER, _EMPTY = "#0f172a", "#64748b", "#ffffff", "#e2e8f0"
 
 
@@ -78,15 +78,15 @@ def contact_sheet(title: str, episodes: Sequence[tuple[str, Sequence[Strip]]], f
 
 
 def _named_row(strip: Strip, width: int) -> Image.Image:
+    """The name above, the times below."""
     tiles = [_tile(picture, width) for picture in strip.pictures]
-    height = max(tile.height for tile in tiles)
-    row = Image.new("RGB", (len(tiles) * (width + _GAP) - _GAP, height + 18), _PAPER)
+    height = _LINE + max(tile.height for tile in tiles)
+    row = Image.new("RGB", (len(tiles) * (width + _GAP) - _GAP, height + _LINE), _PAPER)
     draw = ImageDraw.Draw(row)
+    draw.text((0, 2), _fitted(strip.camera, row.width, 11), _INK, _font(11))
     for at, (tile, time_s) in enumerate(zip(tiles, strip.times_s, strict=True)):
-        left = at * (width + _GAP)
-        row.paste(tile, (left, 0))
-        name = f"{strip.camera}   " if at == 0 else ""
-        draw.text((left, height + 2), f"{name}{time_s:.1f} s", _QUIET, _font(11))
+        row.paste(tile, (at * (width + _GAP), _LINE))
+        draw.text((at * (width + _GAP), height + 2), f"{time_s:.1f} s", _QUIET, _font(11))
     return row
 
 
