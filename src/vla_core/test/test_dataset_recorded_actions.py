@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vla_core.dataset.recorded_actions import DatasetError, read_actions
+from vla_core.dataset.info import DatasetError
+from vla_core.dataset.recorded_actions import read_actions
 
 GOLDEN = Path(__file__).resolve().parents[3] / "test" / "golden" / "lerobot"
 LENGTHS = (14, 16)
@@ -27,6 +28,12 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def edit_info(dataset: Path, **changes: object) -> None:
     path = dataset / "meta" / "info.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def edit_action(dataset: Path, **changes: object) -> None:
+    features = json.loads((dataset / "meta" / "info.json").read_text())["features"]
+    features["action"] |= changes
+    edit_info(dataset, features=features)
 
 
 def data_file(dataset: Path) -> Path:
@@ -62,21 +69,30 @@ def test_an_episode_in_another_file_than_stated_is_found(tmp_path: Path) -> None
 
 def test_names_inside_one_group_are_read(dataset: Path) -> None:
     features = json.loads((dataset / "meta" / "info.json").read_text())["features"]
-    features["action"]["names"] = {"motors": features["action"]["names"]}
-    edit_info(dataset, features=features)
+    edit_action(dataset, names={"motors": features["action"]["names"]})
     assert read_actions(dataset, 0).names[-1] == "right_gripper"
 
 
-@pytest.mark.parametrize("names", [None, [], ["a", "a"], {"a": ["x"], "b": ["y"]}, [1, 2]])
+@pytest.mark.parametrize(
+    "names", [None, [], ["a"] * 14, {"a": ["x"], "b": ["y"]}, list(range(14)), ["a", "b"]]
+)
 def test_nameless_actions_are_refused(dataset: Path, names: object) -> None:
-    edit_info(dataset, features={"action": {"names": names}})
+    edit_action(dataset, names=names)
     with pytest.raises(DatasetError, match="no names"):
         read_actions(dataset, 0)
 
 
-def test_another_number_of_names_is_refused(dataset: Path) -> None:
-    edit_info(dataset, features={"action": {"names": ["a", "b"]}})
+def test_another_number_of_values_is_refused(dataset: Path) -> None:
+    edit_action(dataset, names=["a", "b"], shape=[2])
     with pytest.raises(DatasetError, match="another length"):
+        read_actions(dataset, 0)
+
+
+def test_a_dataset_without_actions_is_refused(dataset: Path) -> None:
+    features = json.loads((dataset / "meta" / "info.json").read_text())["features"]
+    del features["action"]
+    edit_info(dataset, features=features)
+    with pytest.raises(DatasetError, match="no action"):
         read_actions(dataset, 0)
 
 
@@ -132,10 +148,10 @@ def test_frames_out_of_order_are_refused(dataset: Path) -> None:
     ("row", "complaint"),
     [
         ([0.0] * 13 + [float("nan")], "not finite"),
-        ([0.0] * 13 + [None], "floats"),
+        ([0.0] * 13 + [None], "empty"),
         ([0.0] * 13, "another length"),
         (None, "another length"),
-        (["0"] * 14, "floats"),
+        (["0"] * 14, "found: string"),
     ],
 )
 def test_unusable_values_are_refused(dataset: Path, row: list[object], complaint: str) -> None:
@@ -157,7 +173,7 @@ def test_a_column_that_is_missing_is_named(dataset: Path) -> None:
 def test_sizes_are_compared_before_anything_is_unpacked(
     dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vla_core.dataset.recorded_actions.MAX_TABLE_BYTES", 100)
+    monkeypatch.setattr("vla_core.dataset.tables.MAX_TABLE_BYTES", 100)
     with pytest.raises(DatasetError, match="100 bytes"):
         read_actions(dataset, 0)
 
@@ -166,5 +182,5 @@ def test_a_single_dimension_is_read_from_a_plain_column(dataset: Path) -> None:
     file = data_file(dataset)
     values = np.arange(pq.read_table(file).num_rows, dtype=np.float32)
     rewrite(file, "action", pa.array(values))
-    edit_info(dataset, features={"action": {"names": ["gripper"]}})
+    edit_action(dataset, names=["gripper"], shape=[1])
     np.testing.assert_array_equal(read_actions(dataset, 0).actions, values[: LENGTHS[0], None])

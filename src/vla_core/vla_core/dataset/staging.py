@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -85,12 +86,13 @@ class EpisodeWriter:
         self._tasks: dict[str, None] = {}
         self._length, self._fps = 0, fps
         self._videos: dict[str, VideoWriter] = {}
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
         schema = [(name, arrow_type(f)) for name, f in self._columns.items()]
         self._schema = pa.schema([*schema, (TASK, pa.string())])
-        self._table = pa.ipc.new_file(str(self._partial / _TABLE), self._schema)
+        self._table: Any = None
         try:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            self._partial.mkdir(parents=True)
+            self._table = pa.ipc.new_file(str(self._partial / _TABLE), self._schema)
             for name, feature in self._features.items():
                 if feature.dtype == "video":
                     height, width, _ = feature.shape
@@ -99,6 +101,9 @@ class EpisodeWriter:
         except DatasetError:
             self.discard()
             raise
+        except OSError as error:
+            self.discard()
+            raise _unwritable(folder, error) from error
 
     def add(
         self, row: Mapping[str, Any], pictures: Mapping[str, npt.NDArray[Any]], task: str
@@ -180,7 +185,9 @@ class EpisodeWriter:
         """Removes what was written."""
         for writer in self._videos.values():
             writer.abort()
-        self._table.close()
+        if self._table is not None:
+            with suppress(OSError):
+                self._table.close()
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def __enter__(self) -> EpisodeWriter:

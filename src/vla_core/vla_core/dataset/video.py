@@ -109,8 +109,8 @@ def decode_some(clip: Clip, wanted: Sequence[int]) -> Iterator[ImageArray]:
 
 def _decode(clip: Clip, wanted: Sequence[int] | None) -> Iterator[ImageArray]:
     times = packet_times(clip)
-    starts = times.shown[times.keys]
-    pending = starts if wanted is None else times.shown[np.asarray(wanted, dtype=np.intp)]
+    chosen = times.keys if wanted is None else np.asarray(wanted, dtype=np.intp)
+    pending = times.shown[chosen]
     with reading(clip.file) as (container, stream):
         context = stream.codec_context
         context.thread_type = "AUTO"
@@ -120,7 +120,7 @@ def _decode(clip: Clip, wanted: Sequence[int] | None) -> Iterator[ImageArray]:
         met, far = -(1 << 62), _far(times.shown)
         frames: Iterator[Any] = iter(())
         for time in pending.tolist():
-            start = int(starts[max(0, np.searchsorted(starts, time, side="right") - 1)])
+            start = int(times.starts[np.searchsorted(times.starts, time, side="right") - 1])
             if start > met + far:
                 container.seek(start, stream=stream, backward=True)
                 frames = container.decode(stream)
@@ -143,11 +143,13 @@ class PacketTimes:
     Attributes:
         shown: (n,) int64, in the file's own time base.
         keys: (n,) bool, which are keyframes.
+        starts: Times of all keyframes of the file.
         delay: Frames by which B-frames put decoding before showing; 0 without them.
     """
 
     shown: npt.NDArray[np.int64]
     keys: npt.NDArray[np.bool_]
+    starts: npt.NDArray[np.int64]
     delay: int
 
 
@@ -157,6 +159,8 @@ def packet_times(clip: Clip) -> PacketTimes:
     Raises:
         DatasetError: The video is damaged, or shorter than the clip.
     """
+    if not clip.file.is_file():
+        raise damaged(clip.file, "no such file", "a video")
     stored, stored_keys = _stored(clip.file, clip.file.stat().st_mtime_ns)
     order = np.argsort(stored)
     if clip.first < 0 or clip.frames < 1 or len(stored) < clip.first + clip.frames:
@@ -165,7 +169,8 @@ def packet_times(clip: Clip) -> PacketTimes:
     order = order[clip.first : clip.first + clip.frames]
     decoded = np.argsort(np.argsort(order))  # of each frame, its place in the order of decoding
     delay = int((decoded - np.arange(len(order))).max())
-    return PacketTimes(shown=stored[order], keys=stored_keys[order], delay=delay)
+    starts = np.sort(stored[stored_keys])
+    return PacketTimes(shown=stored[order], keys=stored_keys[order], starts=starts, delay=delay)
 
 
 @lru_cache(maxsize=16)
@@ -190,8 +195,9 @@ def reading(file: Path) -> Iterator[tuple[Any, Any]]:
     try:
         with av.open(str(file.absolute()), format="mov") as container:
             stream = next(iter(container.streams.video), None)
-            if stream is None or not 0 < stream.width * stream.height <= MAX_PIXELS:
-                size = stream and (stream.width, stream.height)
+            context = stream and stream.codec_context  # a damaged head may have none
+            if context is None or not 0 < context.width * context.height <= MAX_PIXELS:
+                size = context and (context.width, context.height)
                 raise damaged(file, size, f"one video of at most {MAX_PIXELS} pixels")
             yield container, stream
     except (av.FFmpegError, OSError, ValueError) as error:
