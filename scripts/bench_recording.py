@@ -115,10 +115,12 @@ def end(process: subprocess.Popen[str]) -> tuple[int, float]:
 
 def measure(kind: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Record one kind of input once."""
-    bag = folder / kind
+    bag = folder / "bag"
     sources = dict.fromkeys(camera_topics(options.cameras), kind) | {JOINTS_TOPIC: "joints"}
     command = ["ros2", "bag", "record", "-s", options.storage, "-o", str(bag), "--topics"]
-    recorder = subprocess.Popen([*command, *sources], stderr=subprocess.PIPE, text=True)
+    log = folder / f"{kind}.log"
+    with log.open("w") as errors:
+        recorder = subprocess.Popen([*command, *sources], stderr=errors, text=True)
     publishers = {
         topic: subprocess.Popen(
             [sys.executable, __file__, "--source", source, topic, str(options.seconds)],
@@ -153,6 +155,7 @@ def measure(kind: str, options: argparse.Namespace, folder: Path) -> dict[str, A
         "topics": topics,
         "missing": sum(figures["missing"] for figures in topics.values()),
         "recorder_exit_code": code,
+        "recorder_errors": [s for s in log.read_text().splitlines() if s.startswith("[ERROR]")],
         "recorder_cpu_of_one_core": round(cpu_s / took_s, 3),
         "took_s": round(took_s, 2),
         "mb_per_s": round(size / took_s / 1e6, 1),

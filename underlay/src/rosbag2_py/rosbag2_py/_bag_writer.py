@@ -120,7 +120,7 @@ class BagWriter:
                 raise RuntimeError("Bag is not open. Call open() before writing.")
             if self._options.max_cache_size > 0:
                 waiting = self._queued_bytes + self._batch_bytes
-                if waiting and waiting + size > self._options.max_cache_size:
+                if waiting and waiting + size > 2 * self._options.max_cache_size:
                     self.dropped[message.topic] += 1
                     return
             while not self._options.max_cache_size and self._queued_bytes > _UNCACHED_BYTES:
@@ -275,12 +275,15 @@ class BagWriter:
                 self._compress(len(self._metadata.files) - 1, self._file.path)
             for compression in self._compressions:
                 compression.result()
-            for name in self._metadata.relative_file_paths:
-                _sync(self._folder / name)
         finally:
             self._pool.shutdown()
             MetadataIo().write_metadata(str(self._folder), self._metadata)
-            _sync(self._folder)
+        # Last, because it may take seconds: a process that is killed meanwhile has a whole bag.
+        for path in (
+            *map(self._folder.joinpath, self._metadata.relative_file_paths),
+            self._folder,
+        ):
+            _sync(path)
 
     def _update_totals(self) -> None:
         self._metadata.topics_with_message_count = [

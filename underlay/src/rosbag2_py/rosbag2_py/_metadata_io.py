@@ -34,11 +34,15 @@ class MetadataIo:
         """Write the file beside its place and rename it, so that it is never half there."""
         final = Path(uri) / FILE_NAME
         beside = final.with_suffix(".yaml.tmp")
-        with beside.open("w", encoding="utf-8") as file:
-            _dump({_ROOT: _encode(metadata)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(final)
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                _dump({_ROOT: _encode(metadata)}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(final)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
 
     def read_metadata(self, uri: str) -> BagMetadata:
         """Read the file, and find how much the folder takes on disk."""

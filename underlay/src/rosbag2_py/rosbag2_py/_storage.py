@@ -52,8 +52,9 @@ NEVER_NS = 2**63 - 1  # starting time of a file without messages
 class StorageOptions:
     """Where and how a bag lies; sizes in bytes, `max_bagfile_duration` in seconds, 0 for none.
 
-    ``max_cache_size`` 0 makes `write` wait for the disk. Above 0 it is how much may wait in
-    memory; what comes beyond is dropped, and counted in ``SequentialWriter.dropped``.
+    ``max_cache_size`` 0 makes `write` wait for the disk. Above 0, twice as much may wait in memory
+    (upstream has two such buffers); what comes beyond is dropped, and counted in
+    ``SequentialWriter.dropped``.
     """
 
     uri: str

@@ -255,7 +255,7 @@ def test_full_cache_drops_and_counts_while_the_disk_is_slow(tmp_path, monkeypatc
         write(file, batch)
 
     monkeypatch.setattr(McapFile, "write", slow)
-    writer = open_writer(tmp_path / "bag", max_cache_size=50_000)
+    writer = open_writer(tmp_path / "bag", max_cache_size=25_000)
     for record in records(10):
         writer.write(*record)
     disk.set()

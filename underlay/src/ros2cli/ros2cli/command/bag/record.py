@@ -102,8 +102,8 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-cache-size",
         type=unsigned_int,
         default=100 * 1024 * 1024,
-        help="Bytes that may wait for the disk before messages are dropped, and counted "
-        "(default: %(default)s); 0 waits for the disk.",
+        help="Half of the bytes that may wait for the disk before messages are dropped, and "
+        "counted (default: %(default)s); 0 waits for the disk.",
     )
     parser.add_argument(
         "--custom-data", nargs="*", default=[], metavar="KEY=VALUE", help="for the metadata"
