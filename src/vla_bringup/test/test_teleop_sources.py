@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sim_contract
+from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
 
@@ -152,7 +153,9 @@ def test_keys_of_a_terminal_move_joints_stop_and_resume(
     chunk = source.chunk(5, MEASURED)
     assert chunk is not None
     assert chunk.actions[1, 0] == pytest.approx(0.1)
-    assert "50% q/a shoulder" in capsys.readouterr().out
+    graph.hear["executor_node/status"](DiagnosticStatus(message="RUNNING"))
+    source.chunk(5, MEASURED)
+    assert "executor RUNNING | speed 50% | q/a shoulder" in capsys.readouterr().out
     os.write(typist, b" ")
     stopped = source.chunk(6, MEASURED)
     assert stopped is not None

@@ -27,7 +27,7 @@ from vla_core.types import FloatArray
 HORIZON = 25  # actions; an expert that dies is followed no longer than these last
 PATIENCE_S = 60.0
 AT_START = 0.05  # rad, m
-LATCHED = "LATCHED"
+LATCHED, MOVING = "LATCHED", ("RUNNING", "DRY_RUN")  # states of the executor
 
 Steps = Generator[None, None, None]
 
@@ -53,8 +53,8 @@ class ExpertSource:
         self._step_ns = round(1e9 / contract.policy_rate_hz)
         self._state, self._is_done = "", False
         self._trajectory: FloatArray | None = None
-        self._began_ns = self._now_ns = 0
-        self._sent_step = -1
+        self._now_ns = self._began_ns = self._sent_ns = 0
+        self._step = 0  # of the trajectory
         self._measured: FloatArray | None = None
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         node.create_subscription(
@@ -83,22 +83,20 @@ class ExpertSource:
         self.is_over = next(self._sequence, True) is True
         if self._trajectory is None:
             return None
-        step = self._step()
-        if step == self._sent_step:
+        if self._state not in MOVING:
+            self._began_ns = now_ns - self._step * self._step_ns  # wait for the robot
+        self._step = (now_ns - self._began_ns) // self._step_ns
+        stamp_ns = self._began_ns + self._step * self._step_ns
+        if stamp_ns == self._sent_ns:
             return None  # this call came a little early
-        self._sent_step = step
-        coming = np.minimum(np.arange(step, step + HORIZON), len(self._trajectory) - 1)
+        self._sent_ns = stamp_ns
+        coming = np.minimum(np.arange(self._step, self._step + HORIZON), len(self._trajectory) - 1)
         return ActionChunk(
-            stamp_ns=self._began_ns + step * self._step_ns,
-            step_ns=self._step_ns,
-            actions=self._trajectory[coming],
+            stamp_ns=stamp_ns, step_ns=self._step_ns, actions=self._trajectory[coming]
         )
 
     def close(self) -> None:
         """Nothing to give back."""
-
-    def _step(self) -> int:
-        return (self._now_ns - self._began_ns) // self._step_ns
 
     def _run(self, episodes: int) -> Steps:
         for number in range(episodes):
@@ -116,9 +114,11 @@ class ExpertSource:
         yield from self._until(lambda: self._state != LATCHED, "the executor has resumed")
         if self._recorder is not None:
             yield from self._ask(self._recorder.start)
-        self._trajectory, self._began_ns, self._sent_step = trajectory, self._now_ns, -1
-        while self._step() < len(trajectory) and self._state != LATCHED:
-            yield
+        self._trajectory, self._step, self._began_ns = trajectory, 0, self._now_ns
+        yield from self._until(
+            lambda: self._step >= len(trajectory) or self._state == LATCHED,
+            "the trajectory has been played",
+        )
         succeeded = self._is_done and self._state != LATCHED
         if self._recorder is not None:
             yield from self._ask(self._recorder.stop)

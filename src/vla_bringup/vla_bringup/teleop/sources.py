@@ -9,8 +9,9 @@ import time
 from functools import partial
 from typing import Any, Protocol
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
 
@@ -63,14 +64,24 @@ class KeyboardSource:
             Request.STOP: node.create_client(Trigger, "executor_node/estop"),
             Request.RESUME: node.create_client(Trigger, "executor_node/resume"),
         }
+        self._state = "not heard"
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        node.create_subscription(
+            DiagnosticStatus, "executor_node/status", self._on_status, latched
+        )
         self._terminal = Terminal()
+
+    def _on_status(self, message: DiagnosticStatus) -> None:
+        self._state = message.message
 
     def chunk(self, now_ns: int, measured: FloatArray | None) -> ActionChunk | None:
         """Jog by the keys that are held down; over when the terminal is gone."""
         mono_ns = time.monotonic_ns()
         for key in self._terminal.typed():
             self._answer(self._keyboard.press(key, mono_ns))
-        self._terminal.show(f"{self._jog.speed:.0%} {self._keyboard.help()}")
+        self._terminal.show(
+            f"executor {self._state} | speed {self._jog.speed:.0%} | {self._keyboard.help()}"
+        )
         self.is_over = not self._terminal.is_open
         if self.is_over or measured is None:
             self._jog.forget()

@@ -1,10 +1,9 @@
-"""The terminal that a person types in: keys one by one, and a line that is written over."""
+"""The terminal that a person types in: keys come one by one, without Enter."""
 
 from __future__ import annotations
 
 import os
 import select
-import shutil
 import sys
 import termios
 import tty
@@ -46,15 +45,13 @@ class Terminal:
         return typed.decode(errors="ignore")
 
     def show(self, line: str) -> None:
-        """Write a line over the last one, cut to the width of the terminal."""
-        if line == self._shown or not self.is_open:
-            return
-        self._shown = line
-        print(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+        """Write a line when it has changed."""
+        if line != self._shown and self.is_open:
+            self._shown = line
+            print(line, flush=True)
 
     def close(self) -> None:
         """Give the terminal back as it was."""
         if self.is_open:
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
-            print()
         self.is_open = False
