@@ -206,6 +206,37 @@ def test_a_time_that_no_clock_shows_is_a_lost_message(tmp_path: Path, time_ns: i
     assert [loss.messages for loss in losses] == [1]
 
 
+def test_damage_without_end_is_told_in_bounded_words(tmp_path: Path) -> None:
+    written = messages()
+    file = write_mcap(tmp_path / "bag.mcap", written)
+    raw = file.read_bytes()
+    private = struct.pack("<BQ", 0x99, 1) + b"x"
+    file.write_bytes(raw[:8] + private * 5000 + raw[8:])
+    found, losses = read(file)
+    assert found == written
+    assert len(losses) <= 1001
+    assert sum(loss.bytes for loss in losses) >= 5000 * len(private)
+
+
+def test_indexes_of_one_damaged_chunk_do_not_count_for_the_next(tmp_path: Path) -> None:
+    written = messages()
+    file = write_mcap(tmp_path / "bag.mcap", written, use_statistics=False)
+    raw = bytearray(file.read_bytes())
+    raw[raw.index(written[0][2])] ^= 1
+    index = raw.index(b"\x07", raw.index(b"\x06", 9) + 10_000)
+    while int.from_bytes(raw[index + 1 : index + 9], "little") > 1000:
+        index = raw.index(b"\x07", index + 1)
+    second = index + 9 + int.from_bytes(raw[index + 1 : index + 9], "little")
+    assert raw[second] == 0x07
+    raw[second] = 0x55  # of the first chunk's two indexes, only one can be read
+    raw[raw.index(written[40][2])] ^= 1
+    file.write_bytes(raw)
+    found, losses = read(file)
+    lost = [one for one in written if one not in found]
+    assert [loss.messages for loss in losses][:2] == [None, None]
+    assert losses[2].messages == len([one for one in lost if one[1] > written[20][1]])
+
+
 def test_an_empty_file_is_a_loss_and_no_error(tmp_path: Path) -> None:
     file = tmp_path / "bag.mcap"
     file.touch()

@@ -61,6 +61,7 @@ class Walk:
         self._topics = topics
         self._data_is_whole = data_is_whole
         self._kept: Counter[int] = Counter()  # by channel; so are all counters
+        self._num_kept = 0
         self._strays: Counter[int] = Counter()  # of unknown channels, or with impossible times
         self._broken: Loss | None = None  # a chunk whose messages its indexes will count
         self._indexed: Counter[int] = Counter()
@@ -136,6 +137,7 @@ class Walk:
         if self._broken:
             self._note(self._broken)
             self._broken = None
+            self._indexed.clear()
         found = next_record(self._stream, at + 1, self._size, chunked=self._chunked)
         behind = self._size if found is None else found
         self._lose(what, at, behind - at, None)
@@ -154,19 +156,19 @@ class Walk:
                 file=self._name, what=f"a chunk: {error}", offset=at, bytes=HEADER.size + length
             )
             return
-        before = self._kept.total()
+        before = self._num_kept
         try:
             yield from self._records(records)
         except BadRecordError as error:
             self._lose(f"inside a chunk: {error}", at, HEADER.size + length, None)
         if not chunk.crc:
-            self._count_unchecked(self._kept.total() - before)
+            self._count_unchecked(self._num_kept - before)
 
     def _message(self, at: int, length: int) -> Iterator[Stored | None]:
         """A message that stands in the file by itself, where no chunk's checksum protects it."""
-        before = self._kept.total()
+        before = self._num_kept
         yield from self._records(self._read(at, HEADER.size + length))
-        self._count_unchecked(self._kept.total() - before)
+        self._count_unchecked(self._num_kept - before)
 
     def _count_unchecked(self, messages: int) -> None:
         if messages and not self._data_is_whole():
@@ -192,6 +194,7 @@ class Walk:
                     self._strays[channel] += 1
                 else:
                     kept[channel] += 1
+                    self._num_kept += 1
                     if wanted is None or topic.name in wanted:
                         # A copy, so that a small message does not keep its chunk in memory.
                         data = bytes(records[at + MESSAGE.size : behind])
