@@ -39,18 +39,14 @@ class _Encoder:
     options: tuple[tuple[str, str], ...] = ()
 
 
+# Few frames ahead: with short groups of pictures more only fills the memory, 30 MB per camera.
+_X265 = "pools=2:frame-threads=1:bframes=0:open-gop=0:rc-lookahead=5:info=0:log-level=error"
+_SVT = "lp=1:lookahead=0"
 _NVENC = (("rc", "constqp"), ("bf", "0"))
 ENCODERS: Mapping[str, _Encoder] = {
     "h264": _Encoder("libx264", 23, preset="veryfast", options=(("bf", "0"),)),
-    "hevc": _Encoder(
-        "libx265",
-        26,
-        preset="veryfast",
-        options=(
-            ("x265-params", "pools=2:frame-threads=1:bframes=0:open-gop=0:info=0:log-level=error"),
-        ),
-    ),
-    "av1": _Encoder("libsvtav1", 30, preset="10", options=(("svtav1-params", "lp=2"),)),
+    "hevc": _Encoder("libx265", 26, preset="veryfast", options=(("x265-params", _X265),)),
+    "av1": _Encoder("libsvtav1", 30, preset="10", options=(("svtav1-params", _SVT),)),
     "h264_nvenc": _Encoder("h264_nvenc", 23, "qp", options=_NVENC),
     "hevc_nvenc": _Encoder("hevc_nvenc", 26, "qp", options=_NVENC),
     "av1_nvenc": _Encoder("av1_nvenc", 30, "qp", options=_NVENC),
