@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from vla_bringup.sim.parameters import ALOHA_SIM, FAKE_ROBOT
+from vla_bringup.teleop.parameters import TELEOP
 from vla_core.parameters import table
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE, LIFECYCLE_MANAGER, POLICY_NODE
 from vla_recorder.nodes.recorder_parameters import EPISODE_RECORDER
@@ -19,6 +20,7 @@ NODES = {
     "vla_recorder episode_recorder": EPISODE_RECORDER,
     "vla_bringup aloha_sim": ALOHA_SIM,
     "vla_bringup fake_robot": FAKE_ROBOT,
+    "vla_bringup teleop": TELEOP,
 }
 
 

@@ -72,6 +72,12 @@ def test_a_keyboard_without_a_terminal_is_refused_with_what_to_do(system: System
     assert "Traceback" not in teleop.output
 
 
+def test_a_misspelt_argument_ends_the_launch(system: System) -> None:
+    launch = system.launch("teleop.launch.py", episode=3)
+    assert launch.wait() != 0
+    assert "did you mean episodes?" in launch.output
+
+
 def test_two_who_send_chunks_are_not_both_followed(system: System) -> None:
     system.start_swaying_robot()
     teleop = system.start_node(
