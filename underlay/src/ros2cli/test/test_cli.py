@@ -99,5 +99,5 @@ def test_help_of_ros2_does_not_import_rclpy():
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    for name in ("lifecycle", "node", "param", "service", "topic"):
+    for name in ("bag", "lifecycle", "node", "param", "service", "topic"):
         assert f"\n    {name} " in found.stdout

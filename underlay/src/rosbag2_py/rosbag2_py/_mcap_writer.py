@@ -43,7 +43,6 @@ _MESSAGE_HEAD = struct.Struct("<BQHIQQ")  # opcode, length, channel, sequence, l
 _CHUNK_HEAD = struct.Struct("<BQQQQI")  # opcode, length, start, end, uncompressed size, CRC
 _FOOTER_HEAD = struct.Struct("<BQQQ")
 _JOIN_BELOW_BYTES = 4096  # smaller messages are cheaper to copy than to hand over one by one
-_WRITE_BACK_BYTES = 8 * 1024 * 1024
 _MOST_PIECES = os.sysconf("SC_IOV_MAX")
 
 
@@ -70,7 +69,7 @@ class McapFile:
             schema_count=0,
         )
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        self._size = self._sent = 0
+        self._size = 0
         self._append([MAGIC, _encoded(Header(profile="ros2", library="rosbag2_py underlay"))])
 
     @property
@@ -139,7 +138,6 @@ class McapFile:
             uncompressed_size=bytes_inside,
         )
         self._append([head, *stored, tail.end()])
-        self._write_back()
         self._chunks.append(index)
         self._count(indexes, start, end)
 
@@ -187,16 +185,6 @@ class McapFile:
         if self._options.compression == "lz4":
             return [lz4.frame.compress(b"".join(pieces))]
         return pieces
-
-    def _write_back(self) -> None:
-        """Have the kernel send to the disk what has gathered, and do not wait for it.
-
-        Left to itself it keeps gigabytes, and the fsync at the end, or a full disk's error, comes
-        many seconds late.
-        """
-        if self._size - self._sent >= _WRITE_BACK_BYTES:
-            os.posix_fadvise(self._fd, self._sent, self._size - self._sent, os.POSIX_FADV_DONTNEED)
-            self._sent = self._size
 
     def _count(self, indexes: dict[int, list[tuple[int, int]]], start: int, end: int) -> None:
         counted = self._statistics

@@ -131,8 +131,8 @@ class _Recording:
         self._report()
 
     def _report(self) -> None:
-        for topic, count in (self._writer.dropped + self._lost).items():
-            self._log.error(f"{topic}: {count} messages lost")
+        for topic, count in self._lost.items():  # the writer tells what it dropped itself
+            self._log.error(f"{topic}: {count} messages were lost on their way here")
         self._log.info("Recording stopped")
 
     def _subscribe_new(self) -> None:
@@ -140,9 +140,11 @@ class _Recording:
         for name, kinds in self._node.get_topic_names_and_types():
             if name in self._subscriptions or name in self._refused:
                 continue
+            if not any(self._is_selected(name, kind) for kind in kinds):
+                continue
             if len(kinds) > 1:
                 self._refuse(name, f"it has several types: {', '.join(kinds)}")
-            elif self._is_selected(name, kinds[0]):
+            else:
                 self._subscribe(name, kinds[0])
 
     def _is_selected(self, name: str, kind: str) -> bool:

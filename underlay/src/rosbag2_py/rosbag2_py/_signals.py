@@ -25,8 +25,8 @@ def ros_until_signalled(args: list[str] | None = None) -> Iterator[threading.Eve
     numbers = (signal.SIGINT, signal.SIGTERM)
     in_main = threading.current_thread() is threading.main_thread()
     before = {n: signal.signal(n, lambda *_: _stop.set()) for n in numbers if in_main}
-    rclpy.init(args=args or [], signal_handler_options=SignalHandlerOptions.NO)
     try:
+        rclpy.init(args=args or [], signal_handler_options=SignalHandlerOptions.NO)
         yield _stop
     finally:
         rclpy.try_shutdown()
