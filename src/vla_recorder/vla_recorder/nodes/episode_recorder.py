@@ -62,11 +62,11 @@ class EpisodeRecorder(Supervised):
         self._show()
 
     def _connect(self) -> None:
-        buttons = {command: int(self._values[p.name]) for command, p in BUTTONS.items()}
+        buttons = Buttons({command: int(self._values[p.name]) for command, p in BUTTONS.items()})
         keyboard = Keyboard() if self._values["keyboard"] else None
         if keyboard is not None:
             self.get_logger().info(f"keys: {KEYS_SHOWN}")
-        self._operator = OperatorInputs(self, Buttons(buttons), keyboard, self._obey)
+        self._operator = OperatorInputs(self, buttons, keyboard, self._obey)
         self.entities.append(self._operator.destroy)
         latched = DurabilityPolicy.TRANSIENT_LOCAL
         self._status = self.create_publisher(
@@ -192,7 +192,9 @@ class EpisodeRecorder(Supervised):
         if (shown := {"state": state, **facts}) == self._shown:
             return
         self._shown = shown
-        line = f"state={state} name={facts.get('name', '')} bad={facts.get('bad', '')}"
+        line = f"state={state}"
+        for key in ("name", "success", "bad"):
+            line += f" {key}={facts[key]}" if facts.get(key) else ""
         if level is Level.OK:
             self.get_logger().info(line)
         else:

@@ -74,7 +74,7 @@ class EpisodeWriter:
         self._syncing: Future[None] | None = None
         self._synced_s = 0.0
         self._ends = False
-        self._thread = threading.Thread(target=self._run, name="write")
+        self._thread = threading.Thread(target=self._run, name="write", daemon=True)
         self._thread.start()
 
     @property
