@@ -27,7 +27,7 @@ from vla_recorder.tools.columns import (
 from vla_recorder.tools.output import refuse_existing
 from vla_recorder.tools.picture_checks import Picture
 
-_TIMELINE = "time"
+_APPLICATION, _TIMELINE = "vla_recorder", "time"
 _QUALITY = 90  # of the JPEG pictures: every viewer shows them, with any build
 
 
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     episode = dataset.episodes[number]
     partial = options.output.with_name(options.output.name + ".partial")
     recording = rerun.RecordingStream(
-        dataset.root.resolve().name, recording_id=f"episode_{number:06d}"
+        _APPLICATION, recording_id=f"{dataset.root.resolve().name}_{number:06d}"
     )
     try:
         recording.save(str(partial))
