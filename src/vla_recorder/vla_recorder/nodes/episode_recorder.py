@@ -85,9 +85,7 @@ class EpisodeRecorder(Supervised):
     def activate(self) -> None:
         self._subscribe()
         monitors = [entry.monitor for entry in self._inputs]
-        marks = BagTopic(
-            name=self.resolve_topic_name("~/marks"), type=MARK_TYPE, is_latched=True
-        )
+        marks = BagTopic(name=self.resolve_topic_name("~/marks"), type=MARK_TYPE, is_latched=True)
         settings = Settings(
             topics=[*(entry.bag_topic for entry in self._inputs), marks],
             chunk_bytes=chunk_bytes(self._place.contract),
