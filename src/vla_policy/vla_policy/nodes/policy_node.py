@@ -175,10 +175,11 @@ class PolicyNode(Supervised):
         observation = build_observation(
             self._contract, messages, stamp_ns=request.stamp_ns, prompt=request.prompt
         )
+        previous = self._continuation.committed(observation) if self._continues else None
+        actions = self._policy.infer(observation, previous=previous)
         if self._inputs_log is not None:
             self._inputs_log.write(observation)
-        previous = self._continuation.committed(observation) if self._continues else None
-        return self._policy.infer(observation, previous=previous)
+        return actions
 
     def _publish(self, request: Request, actions: FloatArray) -> None:
         chunk = ActionChunk(stamp_ns=request.stamp_ns, step_ns=self._step_ns, actions=actions)

@@ -39,7 +39,7 @@ def compare(
     policy = seeing(open_policy(checkpoint, contract, device="cpu"))
     period_ns = _period_ns(contract)
     ticks = read_ticks(bag, contract, count=count, period_ns=period_ns, prompt=prompt)
-    differences: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     compared = 0
     with PolicyProcess(
         contract=contract,
@@ -57,10 +57,10 @@ def compare(
             offline = model_inputs(policy, recorded.observation)
             compared += 1
             if file is None:
-                differences.append({"stamp_ns": stamp_ns, "live": "no observation"})
+                found.append({"stamp_ns": stamp_ns, "live": "no observation"})
             else:
                 with np.load(file) as live:
-                    differences += _differences(stamp_ns, dict(live), offline)
+                    found += differences(stamp_ns, dict(live), offline)
                 file.unlink()
     if not compared:
         raise ParityError(
@@ -72,12 +72,12 @@ def compare(
         "bag": str(bag),
         "ticks": compared,
         "arrays": sorted(offline),
-        "differences": differences,
-        "equal": not differences,
+        "differences": found,
+        "equal": not found,
     }
 
 
-def _differences(
+def differences(
     stamp_ns: int, live: Mapping[str, Any], offline: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """One entry for each array that is not the same, bit for bit."""
@@ -90,7 +90,7 @@ def _differences(
             continue
         same = one.dtype == other.dtype and one.shape == other.shape
         if not same or one.tobytes() != other.tobytes():
-            changed = int((one != other).sum()) if same else -1
+            changed = int((one != other).sum()) if same else max(one.size, other.size)
             found.append({"stamp_ns": stamp_ns, "array": name, "values": changed})
     return found
 

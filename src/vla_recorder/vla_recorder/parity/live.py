@@ -24,7 +24,7 @@ from vla_core.errors import VlaError
 from vla_policy.nodes.messages import message_class
 from vla_recorder.convert.sources import sensors
 
-SETTLE_S = 0.05  # for messages to arrive; what a robot's joint states may be old is twice that
+SETTLE_S = 0.05  # after an answer, until the node can be asked again
 ANSWER_S = 3.0  # a tick that the node has not answered by then has no observation
 START_S = 120.0  # a large checkpoint takes its time
 POLICY = "policy_node"
@@ -61,11 +61,12 @@ class PolicyProcess:
         self.inputs, self._log = folder / "inputs", folder / "policy_node.log"
         self._node = _own_node(domain)
         self._clock = self._node.create_publisher(Clock, "/clock", QoSProfile(depth=1))
+        self._sources = sorted(sensors(contract), key=lambda source: -source.max_age_s)
         self._publishers = {
             source.topic: self._node.create_publisher(
                 message_class(source.type), source.topic, QoSProfile(depth=100)
             )
-            for source in sensors(contract)
+            for source in self._sources
         }
         given = {
             "use_sim_time": "true",
@@ -130,9 +131,14 @@ class PolicyProcess:
         Returns:
             The file of what the model saw; None when it had no observation.
         """
-        for topic, data in messages:
-            self._publishers[topic].publish(data)
         time.sleep(SETTLE_S)
+        heard = list(messages)
+        # Time to arrive: half of what a message may be old by its receipt.
+        for source, after in zip(self._sources, [*self._sources[1:], None], strict=True):
+            for topic, data in heard:
+                if topic == source.topic:
+                    self._publishers[topic].publish(data)
+            time.sleep((source.max_age_s - (after.max_age_s if after else 0)) / 2)
         self._set_clock(time_ns)
         file = self.inputs / f"{time_ns}.npz"
         deadline_s = time.monotonic() + ANSWER_S
