@@ -23,21 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-m", "--remap", nargs="+", default=[], help="topics to be remapped: old:=new ..."
     )
-    clock = parser.add_mutually_exclusive_group()
-    clock.add_argument(
-        "--clock",
-        type=positive_float,
-        nargs="?",
-        const=40.0,
-        default=0.0,
-        help="publish to /clock so often (Hz, default %(const)s); the bag's own is left out",
-    )
-    clock.add_argument(
-        "--clock-topics", nargs="+", default=[], help="publish to /clock before these topics"
-    )
-    clock.add_argument(
-        "--clock-topics-all", action="store_true", help="publish to /clock before each message"
-    )
+    _add_clock_arguments(parser)
     parser.add_argument("-d", "--delay", type=positive_float, default=0.0, help="seconds before")
     parser.add_argument("--start-offset", type=_not_negative, default=0.0, help="seconds to skip")
     parser.add_argument(
@@ -64,6 +50,24 @@ def _add_topic_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-e", "--regex", default="", help="play topics that match as a whole")
     parser.add_argument("-x", "--exclude-regex", default="", help="leave these out")
     parser.add_argument("--exclude-topics", nargs="+", default=[], help="topics not to play")
+
+
+def _add_clock_arguments(parser: argparse.ArgumentParser) -> None:
+    clock = parser.add_mutually_exclusive_group()
+    clock.add_argument(
+        "--clock",
+        type=positive_float,
+        nargs="?",
+        const=40.0,
+        default=0.0,
+        help="publish to /clock so often (Hz, default %(const)s); the bag's own is left out",
+    )
+    clock.add_argument(
+        "--clock-topics", nargs="+", default=[], help="publish to /clock before these topics"
+    )
+    clock.add_argument(
+        "--clock-topics-all", action="store_true", help="publish to /clock before each message"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
