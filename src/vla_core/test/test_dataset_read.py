@@ -64,6 +64,7 @@ def read_all(root: Path) -> None:
     """Everything that a dataset has."""
     for episode in open_dataset(root).episodes:
         episode.read()
+        dict(episode.stats)
         for clip in episode.clips.values():
             list(decode(clip))
 
@@ -121,6 +122,21 @@ def test_histograms_of_other_pictures_are_not_believed(written: Path, tmp_path: 
     assert "histogram" not in stats
     expected = open_dataset(written / "v2.1").episodes[0].stats[TOP]
     np.testing.assert_array_equal(stats["mean"], expected["mean"])
+
+
+def test_a_column_of_endless_equal_values_is_refused(tmp_path: Path) -> None:
+    """Such a file is small, and its values would fill the memory."""
+    root = Path(shutil.copytree(GOLDEN / "v2.1", tmp_path / "d"))
+    file = root / "data/chunk-000/episode_000000.parquet"
+    rows = pq.read_table(file)
+    places = pa.array(np.zeros(40_000, np.int32))
+    with pq.ParquetWriter(file, rows.schema) as writer:
+        writer.write_table(rows.take(places), row_group_size=1 << 30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vla_core.dataset.tables.MAX_TABLE_BYTES", 1_000_000)
+        with pytest.raises(DatasetError, match="bytes unpacked"):
+            open_dataset(root).episodes[0].read()
+    assert file.stat().st_size < 1_000_000
 
 
 def test_episodes_are_a_sequence(written: Path) -> None:
@@ -240,7 +256,7 @@ def test_statistics_that_are_no_numbers_are_refused(stats: object, tmp_path: Pat
     lines = [json.dumps({"episode_index": n, "stats": stats}) for n in range(2)]
     (root / "meta" / "episodes_stats.jsonl").write_text("\n".join(lines))
     with pytest.raises(DatasetError):
-        _ = open_dataset(root).episodes[0].stats
+        dict(open_dataset(root).episodes[0].stats)
 
 
 @pytest.mark.parametrize(

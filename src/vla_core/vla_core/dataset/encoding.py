@@ -25,6 +25,7 @@ from vla_core.dataset.info import DatasetError
 from vla_core.types import ImageArray
 
 _QUEUED = 4  # frames per camera that wait for the encoder
+_USUAL = "yuv420p"
 _THREADS = 2  # fixed: the bytes of x264 depend on it
 
 
@@ -37,23 +38,25 @@ class _Encoder:
     quality: str = "crf"
     preset: str | None = None
     options: tuple[tuple[str, str], ...] = ()
+    takes: str = _USUAL  # in its place, the same picture in another order
 
 
 # Few frames ahead: with short groups of pictures more only fills the memory, 30 MB per camera.
 _X265 = "pools=2:frame-threads=1:bframes=0:open-gop=0:rc-lookahead=5:info=0:log-level=error"
 _SVT = "lp=1:lookahead=0"
-_NVENC = (("rc", "constqp"), ("bf", "0"))
+_NO_B = (("bf", "0"),)
+_NVENC = (("rc", "constqp"), *_NO_B)
 ENCODERS: Mapping[str, _Encoder] = {
-    "h264": _Encoder("libx264", 23, preset="veryfast", options=(("bf", "0"),)),
+    "h264": _Encoder("libx264", 23, preset="veryfast", options=_NO_B),
     "hevc": _Encoder("libx265", 26, preset="veryfast", options=(("x265-params", _X265),)),
     "av1": _Encoder("libsvtav1", 30, preset="10", options=(("svtav1-params", _SVT),)),
     "h264_nvenc": _Encoder("h264_nvenc", 23, "qp", options=_NVENC),
     "hevc_nvenc": _Encoder("hevc_nvenc", 26, "qp", options=_NVENC),
     "av1_nvenc": _Encoder("av1_nvenc", 30, "qp", options=_NVENC),
-    "h264_qsv": _Encoder("h264_qsv", 23, "global_quality", options=(("bf", "0"),)),
-    "hevc_qsv": _Encoder("hevc_qsv", 26, "global_quality", options=(("bf", "0"),)),
-    "h264_vaapi": _Encoder("h264_vaapi", 23, "qp", options=(("bf", "0"),)),
-    "hevc_vaapi": _Encoder("hevc_vaapi", 26, "qp", options=(("bf", "0"),)),
+    "h264_qsv": _Encoder("h264_qsv", 23, "global_quality", options=_NO_B, takes="nv12"),
+    "hevc_qsv": _Encoder("hevc_qsv", 26, "global_quality", options=_NO_B, takes="nv12"),
+    "h264_vaapi": _Encoder("h264_vaapi", 23, "qp", options=_NO_B, takes="nv12"),
+    "hevc_vaapi": _Encoder("hevc_vaapi", 26, "qp", options=_NO_B, takes="nv12"),
     "h264_videotoolbox": _Encoder("h264_videotoolbox", 60, "q:v"),
     "hevc_videotoolbox": _Encoder("hevc_videotoolbox", 60, "q:v"),
 }
@@ -76,7 +79,7 @@ class Encoding:
     crf: int | None = None
     preset: str | None = None
     gop: int = 2
-    pixel_format: str = "yuv420p"
+    pixel_format: str = _USUAL
 
 
 def rate_of(fps: float) -> Fraction:
@@ -102,7 +105,6 @@ class VideoWriter:
         self, file: Path, width: int, height: int, fps: float, encoding: Encoding
     ) -> None:
         self._file, self._shape = file, (height, width, 3)
-        self._format = encoding.pixel_format
         self._frames = 0
         self._error: Exception | None = None
         self._queue: queue.Queue[ImageArray | None] = queue.Queue(maxsize=_QUEUED)
@@ -114,7 +116,7 @@ class VideoWriter:
             self._stream = _open_stream(self._container, width, height, rate_of(fps), encoding)
         except DatasetError:
             self._container.close()
-            file.unlink(missing_ok=True)
+            self._remove()
             raise
         self._thread = threading.Thread(target=self._encode_all, name=file.name, daemon=True)
         self._thread.start()
@@ -178,7 +180,11 @@ class VideoWriter:
         """Ends the thread and removes the file."""
         with suppress(DatasetError):
             self.close()
-        self._file.unlink(missing_ok=True)
+        self._remove()
+
+    def _remove(self) -> None:
+        if self._file.is_file():  # a device was not made here
+            self._file.unlink()
 
     def _encode_all(self) -> None:
         index = 0
@@ -187,7 +193,7 @@ class VideoWriter:
                 continue  # the queue is emptied, so that add() never blocks
             try:
                 frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-                frame = frame.reformat(format=self._format)
+                frame = frame.reformat(format=self._stream.pix_fmt)
                 frame.pts, index = index, index + 1
                 self._mux(frame)
             except Exception as error:  # an encoder's thread: add() and close() raise it
@@ -235,7 +241,9 @@ def _open(container: Any, width: int, height: int, rate: Fraction, encoding: Enc
     encoder = ENCODERS[encoding.codec]
     hardware = HWAccel("vaapi") if encoder.name.endswith("_vaapi") else None
     stream = container.add_stream(encoder.name, rate=rate, hwaccel=hardware)
-    stream.width, stream.height, stream.pix_fmt = width, height, encoding.pixel_format
+    stream.width, stream.height = width, height
+    wanted = encoding.pixel_format
+    stream.pix_fmt = encoder.takes if wanted == _USUAL else wanted
     context = stream.codec_context
     context.thread_count, context.gop_size = _THREADS, encoding.gop
     crf = encoder.crf if encoding.crf is None else encoding.crf

@@ -99,7 +99,7 @@ class LayoutV3:
         """Writes the rows about episodes, which say in which file they are themselves."""
         if not self._rows:
             return
-        number = self._about.next()
+        number = self._about.next(len(self._rows))
         for row in self._rows:
             row["meta/episodes/chunk_index"] = number // CHUNK
             row["meta/episodes/file_index"] = number % CHUNK
@@ -122,7 +122,7 @@ class _Tables:
         self._writer: pq.ParquetWriter | None = None
         self._file: Any = None
 
-    def next(self, rows: int = 0) -> int:
+    def next(self, rows: int) -> int:
         """The number of the file into which the next rows go."""
         size = self._file.tell() if self._writer else self._limit
         per_row = size / self._rows if self._rows else 0

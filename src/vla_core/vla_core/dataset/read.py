@@ -7,7 +7,7 @@ Source: https://github.com/huggingface/lerobot, src/lerobot/datasets (0.3.3: v2,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -100,7 +100,7 @@ class _Source:
             length=entry.length,
             tasks=entry.tasks,
             clips=entry.clips,
-            stats=self._statistics(index),
+            stats=_Statistics(lambda: self._statistics(index)),
             read=lambda: self.table(index, entry, names),
             extra=self.catalogue.extra(index),
         )
@@ -144,6 +144,28 @@ class _Source:
             if "q01" in stats[name] and "histogram" not in stats[name]:
                 del stats[name]
         return stats
+
+
+class _Statistics(Mapping[str, Statistics]):
+    """Read when they are asked for: lengths and tasks of a large dataset are known at once."""
+
+    def __init__(self, read: Callable[[], dict[str, Statistics]]) -> None:
+        self._read = read
+        self._found: dict[str, Statistics] | None = None
+
+    def _all(self) -> dict[str, Statistics]:
+        if self._found is None:
+            self._found = self._read()
+        return self._found
+
+    def __getitem__(self, name: str) -> Statistics:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 class _Episodes(Sequence[Episode]):

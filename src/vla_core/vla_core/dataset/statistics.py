@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vla_core.compressed_images import COLOUR_MODES, DEPTH_MODES, decompress
 from vla_core.dataset.columns import numbers
 from vla_core.dataset.episode import Clip, Feature, Statistics
-from vla_core.dataset.info import NUMBERS, damaged
+from vla_core.dataset.info import NUMBERS
 from vla_core.dataset.video import decode_some
 
 Array = npt.NDArray[Any]
@@ -123,16 +124,16 @@ def image_statistics(column: Any, where: str) -> Statistics:
     """Of the encoded pictures in a column of a table.
 
     Raises:
-        DatasetError: One of them is no picture.
+        CodecError: One of them is no picture.
     """
     samples = []
     places = np.unique(sample_places(len(column))).tolist()
     for place in places:
         data = np.frombuffer(column[place]["bytes"].as_py() or b"", np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-        if picture is None:
-            raise damaged(f"{where}, row {place}", f"{data.size} bytes", "a picture")
-        samples.append(_summary(picture[..., ::-1] if picture.ndim == 3 else picture))
+        codec = "jpeg" if data[:2].tobytes() == b"\xff\xd8" else "png"
+        modes = (*COLOUR_MODES, *DEPTH_MODES)
+        picture = decompress(data, codec, modes, (None, None), f"{where}, row {place}")
+        samples.append(_summary(picture.astype(np.uint16) if picture.ndim == 2 else picture))
     return histogram_statistics(_counted(samples), len(places))
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from vla_core.dataset.info import damaged
 
 MAX_TABLE_BYTES = 4 << 30  # of the columns of a row group that are read, unpacked
+_VALUE_BYTES = 8  # a million equal values need no space in the file
 
 
 class EpisodeTables:
@@ -104,7 +105,11 @@ def check_size(file: Path, parquet: Any, columns: Sequence[str], group: int) -> 
     """
     head = parquet.metadata.row_group(group)
     parts = (head.column(i) for i in range(head.num_columns))
-    size = sum(p.total_uncompressed_size for p in parts if _belongs(p.path_in_schema, columns))
+    size = sum(
+        max(part.total_uncompressed_size, _VALUE_BYTES * part.num_values)
+        for part in parts
+        if _belongs(part.path_in_schema, columns)
+    )
     if size > MAX_TABLE_BYTES:
         raise damaged(file, f"{size} bytes unpacked", f"at most {MAX_TABLE_BYTES} bytes")
 

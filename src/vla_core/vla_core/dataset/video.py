@@ -51,6 +51,13 @@ def facts(file: Path) -> VideoFacts:
     Raises:
         DatasetError: It is no MP4 with one video.
     """
+    if not file.is_file():
+        raise damaged(file, "no such file", "a video")
+    return _facts(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _facts(file: Path, changed_ns: int) -> VideoFacts:
     with reading(file) as (container, stream):
         size, entries = file.stat().st_size, stream.index_entries
         if len(entries) == stream.frames > 0:
