@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from vla_policy.checkpoints.crc32c import Crc32c
+from vla_core.crc32c import Crc32c
 
 COMMIT = "c0" * 20
 TOKEN = "hf_secret_of_the_test"

@@ -15,12 +15,9 @@ import numpy as np
 import pytest
 from checkpoint_stores import COMMIT, TOKEN, Stores
 from huggingface_hub import constants
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from vla_core.errors import CheckpointError
 from vla_policy.checkpoints import cloud_storage, download, hub, read_checkpoint
-from vla_policy.checkpoints.crc32c import Crc32c
 from vla_policy.checkpoints.folder import checked_names
 
 HUB, CLOUD = "hf://owner/name", "gs://bucket/checkpoints/pi0"
@@ -348,31 +345,3 @@ def test_released_tokenizer_is_checked_against_its_known_hash(
     known = hashlib.sha256(b"pieces").hexdigest()
     monkeypatch.setattr(cloud_storage, "_PALIGEMMA_SHA256", known)
     assert cloud_storage.paligemma_tokenizer().read_bytes() == b"pieces"
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b"", "00000000"),
-        (b"123456789", "e3069283"),
-        (bytes(32), "8a9136aa"),
-        (b"\xff" * 32, "62a8ab43"),
-        (bytes(range(32)), "46dd794e"),
-        (bytes(range(31, -1, -1)), "113fdb5c"),
-    ],
-)
-def test_crc32c_has_the_values_of_rfc_3720(data: bytes, expected: str) -> None:
-    check = Crc32c()
-    check.update(data)
-    assert check.hexdigest() == expected
-
-
-@settings(max_examples=10, deadline=None)
-@given(size=st.integers(0, 9 << 20), cut=st.integers(0, 9 << 20))
-def test_crc32c_does_not_depend_on_how_data_is_cut(size: int, cut: int) -> None:
-    data = (WEIGHTS * 3)[:size]
-    whole, parts = Crc32c(), Crc32c()
-    whole.update(data)
-    parts.update(data[:cut])
-    parts.update(data[cut:])
-    assert whole.hexdigest() == parts.hexdigest()

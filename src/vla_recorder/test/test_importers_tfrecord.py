@@ -13,37 +13,9 @@ from foreign_files import example, feature, part, tfrecord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vla_recorder.importers.crc32c import crc32c
 from vla_recorder.importers.recording import ImportFileError
 from vla_recorder.importers.tf_example import parse_example
 from vla_recorder.importers.tfrecord import MAX_RECORD_BYTES, records
-
-
-@pytest.mark.parametrize(
-    ("data", "crc"),
-    [
-        (b"123456789", 0xE3069283),
-        (bytes(32), 0x8A9136AA),
-        (b"\xff" * 32, 0x62A8AB43),
-        (bytes(range(32)), 0x46DD794E),
-        (b"", 0),
-    ],
-)
-def test_crc32c_gives_the_published_vectors(data: bytes, crc: int) -> None:
-    assert crc32c(data) == crc
-
-
-@pytest.mark.parametrize("size", [4095, 4096, 4097, 12288, 20001])
-def test_crc32c_of_lanes_is_that_of_bits(size: int) -> None:
-    data = np.random.default_rng(size).integers(0, 256, size, np.uint8).tobytes()
-    assert crc32c(data) == slow_crc32c(data)
-
-
-def test_crc32c_goes_on_over_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = bytes(range(256)) * 80
-    whole = crc32c(data)
-    monkeypatch.setattr("vla_recorder.importers.crc32c._BLOCK_BYTES", 5000)
-    assert crc32c(data) == whole
 
 
 def test_records_are_read_in_order(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from huggingface_hub import get_session
 from huggingface_hub.errors import OfflineModeIsEnabled, RevisionNotFoundError
 from huggingface_hub.utils.tqdm import tqdm
 
+from vla_core.crc32c import Crc32c
 from vla_core.errors import CheckpointError
-from vla_policy.checkpoints.crc32c import Crc32c
 from vla_policy.checkpoints.open import PICKLE_SUFFIXES
 
 CONNECT_S, READ_S = 5.0, 10.0

@@ -3,7 +3,8 @@
 A record is its length (8 bytes), the masked CRC-32C of those, the data and their masked CRC-32C;
 numbers are little-endian.
 
-Source: https://www.tensorflow.org/tutorials/load_data/tfrecord (format details).
+Source: https://www.tensorflow.org/tutorials/load_data/tfrecord (format details); TensorFlow,
+tensorflow/core/lib/hash/crc32c.h (the mask).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from vla_recorder.importers.crc32c import masked_crc32c
+from vla_core.crc32c import crc32c
 from vla_recorder.importers.recording import ImportFileError
 
 MAX_RECORD_BYTES = 1 << 30  # of one episode; it is held in memory while it is read
+_MASK_DELTA = 0xA282EAD8
 _HEAD, _TAIL = struct.Struct("<QI"), struct.Struct("<I")
 
 
@@ -40,7 +42,7 @@ class Record:
             stream.seek(self.offset + _HEAD.size)
             data = stream.read(self.size)
             tail = stream.read(_TAIL.size)
-        if len(tail) != _TAIL.size or masked_crc32c(data) != _TAIL.unpack(tail)[0]:
+        if len(tail) != _TAIL.size or _masked_crc32c(data) != _TAIL.unpack(tail)[0]:
             raise ImportFileError(
                 "a record is damaged",
                 where=f"{self.file}, record {self.number}",
@@ -73,7 +75,7 @@ def _length(stream: BinaryIO, offset: int, end: int, where: str) -> int:
     if len(head) < _HEAD.size:
         raise _torn(where, f"{len(head)} bytes at its end")
     size, crc = _HEAD.unpack(head)
-    if masked_crc32c(head[:8]) != crc:
+    if _masked_crc32c(head[:8]) != crc:
         raise _torn(where, f"a damaged length at byte {offset}")
     if size > MAX_RECORD_BYTES:
         raise _torn(where, f"a record of {size} bytes")
@@ -90,3 +92,9 @@ def _torn(where: str, found: str) -> ImportFileError:
         allowed=f"whole records of at most {MAX_RECORD_BYTES} bytes",
         fix="download or copy the file again",
     )
+
+
+def _masked_crc32c(data: bytes) -> int:
+    """Rotated and shifted, so that the CRC of data that hold CRCs is a good one."""
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF

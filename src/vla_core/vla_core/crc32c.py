@@ -1,10 +1,9 @@
-"""CRC-32C (Castagnoli) in numpy: pictures are checked about as fast as they are read.
+"""CRC-32C (Castagnoli) in numpy: the checksum of Cloud Storage and of TFRecord files.
 
 The bits of a CRC that starts at zero are linear in the data. So a long piece is cut into lanes of
 equal length which go through the table side by side, and their CRCs are chained afterwards.
 
-Source: RFC 3720, appendix B.4 (polynomial and test vectors); TensorFlow,
-tensorflow/core/lib/hash/crc32c.h (the mask).
+Source: RFC 3720, appendix B.4 (polynomial and test vectors).
 """
 
 from __future__ import annotations
@@ -20,22 +19,32 @@ Words = npt.NDArray[np.uint32]
 _POLYNOMIAL: Final = 0x82F63B78  # bits reversed
 _LANE_BYTES: Final = 4096
 _BLOCK_BYTES: Final = 8 << 20  # at a time, so that memory is bounded
-_MASK_DELTA: Final = 0xA282EAD8
 
 
-def masked_crc32c(data: bytes | memoryview) -> int:
-    """As TFRecord files store it: rotated and shifted, so that the CRC of CRCs is a good one."""
-    crc = crc32c(data)
-    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+class Crc32c:
+    """As a hash of ``hashlib``: `update` with bytes, then `value` or `hexdigest`."""
+
+    def __init__(self) -> None:
+        self._state = 0xFFFFFFFF
+
+    @property
+    def value(self) -> int:
+        return self._state ^ 0xFFFFFFFF
+
+    def update(self, data: bytes | memoryview) -> None:
+        found = np.frombuffer(data, np.uint8)
+        for start in range(0, len(found), _BLOCK_BYTES):
+            self._state = _extend(self._state, found[start : start + _BLOCK_BYTES])
+
+    def hexdigest(self) -> str:
+        return f"{self.value:08x}"
 
 
 def crc32c(data: bytes | memoryview) -> int:
     """The CRC of all of it."""
-    found = np.frombuffer(data, np.uint8)
-    state = 0xFFFFFFFF
-    for start in range(0, len(found), _BLOCK_BYTES):
-        state = _extend(state, found[start : start + _BLOCK_BYTES])
-    return state ^ 0xFFFFFFFF
+    crc = Crc32c()
+    crc.update(data)
+    return crc.value
 
 
 def _extend(state: int, data: npt.NDArray[np.uint8]) -> int:
