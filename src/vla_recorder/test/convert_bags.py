@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -33,10 +31,12 @@ joints:
   lift: {{unit: rad, range: [-10, 10], velocity: 3, acceleration: 20}}
   turn: {{unit: rad, range: [-10, 10], velocity: 3, acceleration: 20}}
 streams:
-  arm: {{topic: /joint_states, type: sensor_msgs/msg/JointState, joints: {{lift: j2, turn: j1}}, rate_hz: 50}}
+  arm: {{topic: /joint_states, type: sensor_msgs/msg/JointState, rate_hz: 50,
+    joints: {{lift: j2, turn: j1}}}}
 state: [turn, lift]
 cameras:
-  top: {{topic: /top/image, type: sensor_msgs/msg/Image, encoding: rgb8, width: {WIDTH}, height: {HEIGHT}, rate_hz: 20}}
+  top: {{topic: /top/image, type: sensor_msgs/msg/Image, encoding: rgb8,
+    width: {WIDTH}, height: {HEIGHT}, rate_hz: 20}}
 action:
   arm: {{topic: /arm/command, type: std_msgs/msg/Float64MultiArray, joints: [lift, turn]}}
 safety:
@@ -222,8 +222,3 @@ def files_of(folder: Path) -> dict[str, bytes]:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
-
-
-@contextmanager
-def png(pixels: np.ndarray) -> Iterator[bytes]:
-    yield cv2.imencode(".png", pixels)[1].tobytes()

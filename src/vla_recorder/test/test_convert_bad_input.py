@@ -154,8 +154,8 @@ def test_another_contract_is_refused_with_what_differs(
     bag = lab.bag(recording(0.5), custom=custom)
     text = refused(bag)
     assert "--allow-contract" in text
-    assert "\n-  arm:" in text
-    assert "\n+  arm:" in text
+    assert "\n-  arm: {topic: /joint_states" in text
+    assert "\n+  arm: {topic: /joint_states" in text
     assert lab.convert(bag, "--allow-contract") == 0
 
 
@@ -300,7 +300,8 @@ def test_an_interruption_leaves_no_dataset_and_no_process(lab: Lab, workers: str
     os.killpg(process.pid, signal.SIGINT)
     assert process.stderr is not None
     error = process.stderr.read()
-    assert process.wait() == 130
+    # interrupted within an exec(), as dataclasses use it, Python ends by the signal: 130 in a shell
+    assert process.wait() in (130, -signal.SIGINT), error
     assert "--resume" in error
     assert "Traceback" not in error
     assert not lab.output.exists()

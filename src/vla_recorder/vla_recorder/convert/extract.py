@@ -156,7 +156,7 @@ def _reader(task: EpisodeTask, decoder: Decoder) -> RowReader:
         action=task.action,
         depth=task.depth,
         fit=Fit(crop=task.options.crop, resize=task.options.resize),
-        decode=lambda raw: decoder.decode(raw.topic, raw.data),
+        decode=lambda raw: decoder.decode(raw.topic, memoryview(raw.data)),  # not copied
     )
 
 
@@ -219,10 +219,8 @@ def _rows(task: EpisodeTask, plan: Plan) -> Iterator[tuple[int, Row]]:
     with open_bag(task.bag) as bag:
         reader = _reader(task, Decoder(bag.topics))
         messages = bag.messages({task.topics[name] for name in plan.chosen})
-        rows = (
-            (t_ns, reader.read(raw, t_ns))
-            for t_ns, raw in zip(plan.ticks_ns.tolist(), gather(messages, plan.chosen), strict=True)
-        )
+        ticks = zip(plan.ticks_ns.tolist(), gather(messages, plan.chosen), strict=True)
+        rows = ((t_ns, reader.read(raw, t_ns)) for t_ns, raw in ticks)
         yield from _with_next(rows, task.fps) if task.action is ActionSource.STATE else rows
 
 

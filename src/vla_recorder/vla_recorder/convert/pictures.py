@@ -25,7 +25,7 @@ FROZEN_NS: Final = 500_000_000
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _DEPTH_BITS = 16
 _FARTHEST_MM = 65535
-_SEEN_ROWS = 16  # every so many are compared first: pictures of a live camera differ at once
+_SEEN_ROWS = 64  # every so many are compared first: pictures of a live camera differ at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
