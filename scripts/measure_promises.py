@@ -26,7 +26,7 @@ from measured_on import ROOT, measured_on
 
 REPORT = ROOT / "docs" / "performance" / "promises.json"
 PAGE = ROOT / "docs" / "promises.md"
-SUITES = ("src/vla_core/test", "src/vla_policy/test", "test")
+SUITES = ("src/vla_core/test", "src/vla_policy/test", "src/vla_recorder/test", "test")
 LONG = {"VLA_FAULTS_LONG": "1", "VLA_FUZZ_TICKS": "1000000", "VLA_FUZZ_CHUNKS": "10000"}
 MISSED = "missed:"  # as in vla_system_tests.figures
 

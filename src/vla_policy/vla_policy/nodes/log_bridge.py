@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-PACKAGES = ("vla_core", "vla_policy")
+PACKAGES = ("vla_core", "vla_policy", "vla_recorder")
 
 
 class LogBridge(logging.Handler):
