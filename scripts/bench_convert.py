@@ -248,12 +248,12 @@ def lerobot_fps(python: str, folder: Path, pictures: Pictures, count: int) -> fl
     return float(done.stdout.splitlines()[-1])
 
 
-PEAK = """
+PEAK = r"""
 import re, sys
 from pathlib import Path
 from vla_recorder.cli.convert import main
 code = main(sys.argv[1:])
-print(re.search(r"VmHWM: *([0-9]+) kB", Path("/proc/self/status").read_text())[1])
+print(re.search(r"VmHWM:\s*([0-9]+) kB", Path("/proc/self/status").read_text())[1])
 sys.exit(code)
 """
 

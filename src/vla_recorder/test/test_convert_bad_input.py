@@ -300,7 +300,7 @@ def test_an_interruption_leaves_no_dataset_and_no_process(lab: Lab, workers: str
     os.killpg(process.pid, signal.SIGINT)
     assert process.stderr is not None
     error = process.stderr.read()
-    # interrupted within an exec(), as dataclasses use it, Python ends by the signal: 130 in a shell
+    # within an exec(), as dataclasses use it, Python ends by the signal: a shell says 130 too
     assert process.wait() in (130, -signal.SIGINT), error
     assert "--resume" in error
     assert "Traceback" not in error
