@@ -130,7 +130,7 @@ def length_plot(lengths_s: Sequence[float], labels: Sequence[str]) -> bytes:
         over.set(title="Length of every episode", xlabel="episode", ylabel="s")
         over.set_ylim(bottom=0)
         over.set_xlim(-0.7, len(values) - 0.3)
-        over.xaxis.get_major_locator().set_params(integer=True)
+        over.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         over.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=7, borderpad=0)
         often.hist(values, bins=min(30, max(5, len(values))), color=STATE_COLOUR, rwidth=0.92)
         often.set(title="How many are how long", xlabel="s", ylabel="episodes")
