@@ -98,7 +98,7 @@ def make_plan(
     if empty := [name for name, of_source in ordered.items() if not len(of_source)]:
         return _nothing(ordered, empty, fps)
     t0_ns, end_ns, late = _bounds(ordered, sources, window, fps)
-    stamps = {n: array("q", of_source.stamps_ns.tobytes()) for n, of_source in ordered.items()}
+    stamps = {name: of_source.stamps_ns.data for name, of_source in ordered.items()}
     rows = {source.name: array("q") for source in sources}
     lost = dict.fromkeys(rows, 0)
     all_ns = array("q", ticks(t0_ns, end_ns, fps))
