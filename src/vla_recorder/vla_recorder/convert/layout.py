@@ -8,6 +8,7 @@ from vla_core.contract import Contract
 from vla_core.dataset.episode import Feature
 from vla_recorder.convert.options import Keys
 from vla_recorder.convert.pictures import Fit
+from vla_recorder.key_names import openpi_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,31 +35,28 @@ def layout(contract: Contract, depth: frozenset[str], fit: Fit, keys: Keys) -> L
         contract: Of the robot.
         depth: Its cameras that measure depth.
         fit: Gives the sizes of pictures.
-        keys: LeRobot's names, or those of openpi's own conversions.
+        keys: LeRobot's names, or those that openpi's own conversions use.
 
     Raises:
         ConvertError: A crop beyond a picture.
-
-    Source: https://github.com/Physical-Intelligence/openpi (examples/libero).
     """
-    of_openpi = keys is Keys.OPENPI
-    state, action = ("state", "actions") if of_openpi else ("observation.state", "action")
-    features = {
-        state: Feature(dtype="float32", shape=(len(contract.state),), names=contract.state),
-        action: Feature(
-            dtype="float32", shape=(len(contract.action_names),), names=contract.action_names
-        ),
+    measured = {
+        camera.name: f"observation.{'depth' if camera.name in depth else 'images'}.{camera.name}"
+        for camera in contract.cameras
     }
-    cameras = {}
-    for camera in contract.cameras:
-        measures_depth = camera.name in depth
-        kind = "depth" if measures_depth else "images"
-        key = camera.name if of_openpi else f"observation.{kind}.{camera.name}"
+    ours = ("observation.state", "action", *measured.values())
+    names = openpi_names(ours) if keys is Keys.OPENPI else {}
+    state, action, *pictures = (names.get(name, name) for name in ours)
+    vectors = {state: contract.state, action: contract.action_names}
+    features = {
+        key: Feature(dtype="float32", shape=(len(of),), names=of) for key, of in vectors.items()
+    }
+    for camera, key in zip(contract.cameras, pictures, strict=True):
         width, height = fit.size(camera)
         features[key] = Feature(
-            dtype="image" if measures_depth else "video",
-            shape=(height, width, 1 if measures_depth else 3),
+            dtype="image" if camera.name in depth else "video",
+            shape=(height, width, 1 if camera.name in depth else 3),
             names=("height", "width", "channels"),
         )
-        cameras[camera.name] = key
+    cameras = dict(zip(measured, pictures, strict=True))
     return Layout(state=state, action=action, cameras=cameras, features=features)
