@@ -6,7 +6,8 @@ output=$(realpath -m -- "${1:-dataset_out}")
 "$scripts/setup.sh"
 source "$scripts/env.sh"
 mkdir -p "$output"
-ros2 run vla_recorder convert "$scripts/../bags/sample" --output "$output/dataset" --overwrite
-ros2 run vla_recorder dataset validate "$output/dataset"
+usable() { "$@" || [ $? -eq 3 ]; }  # 3: done, with losses or warnings that were printed
+usable ros2 run vla_recorder convert "$scripts/../bags/sample" --output "$output/dataset" --overwrite
+usable ros2 run vla_recorder dataset validate "$output/dataset"
 rm -rf "$output/preview"
-ros2 run vla_recorder dataset preview "$output/dataset" "$output/preview" --quick
+usable ros2 run vla_recorder dataset preview "$output/dataset" "$output/preview" --quick

@@ -6,6 +6,7 @@ take no time; what it then sees is in its ``inputs_dir``.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -73,7 +74,7 @@ class PolicyProcess:
             "autostart": "true",
             "contract": contract.file,
             "checkpoint": checkpoint,
-            "prompt": f"'{prompt}'",
+            "prompt": json.dumps(prompt),
             "inference_rate_hz": repr(1e9 / period_ns),
             "inputs_dir": str(self.inputs),
         }

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from vla_core.contract import Contract
 from vla_core.errors import SampleError
-from vla_core.observation import build_observation
 from vla_core.sampling import as_of
-from vla_core.types import Observation
+from vla_core.types import ImageArray, Observation
 from vla_recorder.bags import Decoder, RawMessage, open_bag
 from vla_recorder.convert.gather import gather
+from vla_recorder.convert.options import ActionSource
+from vla_recorder.convert.pictures import Fit
+from vla_recorder.convert.rows import DamagedMessage, RowReader
 from vla_recorder.convert.scan import ScanTask, scan
 from vla_recorder.convert.sources import sensors
 
@@ -79,18 +82,26 @@ def read_ticks(
     }
     with open_bag(bag_path) as bag:
         decoder = Decoder(bag.topics)
+        rows = RowReader(
+            replace(contract, action=()),  # what was commanded is no input
+            action=ActionSource.STATE,
+            depth=scanned.depth,
+            fit=Fit(crop={}, resize=None),
+            decode=lambda raw: decoder.decode(raw.topic, raw.data),
+        )
         wanted = {scanned.topics[name] for name in names}
         if not len(some):
             return
         for at, messages in zip(some, gather(bag.messages(wanted), chosen), strict=False):
-            newest = {name: messages[f"0 {name}"] for name in names}
+            try:
+                row = rows.read({name: messages[f"0 {name}"] for name in names}, ticks[at])
+            except DamagedMessage as error:
+                raise error.reason from error
+            images = cast(Mapping[str, ImageArray], row.pictures)  # no policy takes depth
             yield Recorded(
                 heard=_heard(messages, stamp_of, {n: s.topic for n, s in names.items()}),
-                observation=build_observation(
-                    contract,
-                    {n: decoder.decode(raw.topic, raw.data) for n, raw in newest.items()},
-                    stamp_ns=ticks[at],
-                    prompt=prompt,
+                observation=Observation(
+                    stamp_ns=ticks[at], state=row.state, images=images, prompt=prompt
                 ),
             )
 
