@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -317,6 +319,25 @@ def test_two_writers_of_one_dataset_do_not_mix(staged: Sequence[Episode], tmp_pa
 
     write(tmp_path / "d", [replace(staged[0], read=read)], "v2.1")
     same(open_dataset(tmp_path / "d").episodes[0], staged[0])
+
+
+def test_what_another_writer_is_about_to_replace_is_left_alone(
+    staged: Sequence[Episode], tmp_path: Path
+) -> None:
+    for name in ("d.old", "d.partial"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "d.old" / "precious").write_text("data")
+    other = os.open(tmp_path / "d.partial", os.O_RDONLY)
+    try:  # between its two renames
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DatasetError, match="another process"):
+            write(tmp_path / "d", staged[:1], "v2.1", overwrite=True)
+    finally:
+        os.close(other)
+    assert not (tmp_path / "d").exists()
+    assert (tmp_path / "d.old" / "precious").read_text() == "data"
+    write(tmp_path / "d", staged[:1], "v2.1", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
 def test_more_files_are_there_with_the_dataset(staged: Sequence[Episode], tmp_path: Path) -> None:

@@ -54,17 +54,17 @@ def replacing(output: Path, *, overwrite: bool) -> Iterator[Path]:
     output = output.absolute()
     partial, old = (output.with_name(f"{output.name}.{end}") for end in ("partial", "old"))
     try:
-        if old.exists() and not output.exists():
-            old.rename(output)
-        if output.exists() and not overwrite and (not output.is_dir() or any(output.iterdir())):
-            raise DatasetError(
-                "the output exists",
-                where=str(output),
-                fix="give another --output, or --overwrite",
-            )
         partial.mkdir(parents=True, exist_ok=True)
         handle = _locked(partial)
         try:
+            if old.exists() and not output.exists():
+                old.rename(output)
+            if output.exists() and not overwrite and (not output.is_dir() or any(output.iterdir())):
+                raise DatasetError(
+                    "the output exists",
+                    where=str(output),
+                    fix="give another --output, or --overwrite",
+                )
             _empty(partial)
             yield partial
             sync_tree(partial)
