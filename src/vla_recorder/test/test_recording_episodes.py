@@ -262,6 +262,29 @@ def test_a_bag_that_cannot_be_written_stays_partial_and_the_next_is_whole(
     assert custom(whole)["bad"] == ""
 
 
+def test_what_cannot_be_judged_is_written_before_its_episode_ends(recorder: Recorder) -> None:
+    recorder.obey(Command.START)
+    recorder.receive(1.0)
+    recorder.wait()
+    recorder.rig.refusal = RuntimeError("a fault of this program")
+    recorder.receive(0.2)
+    recorder.wait()
+    assert recorder.episodes.watch()[1][0].endswith("cannot be written: a fault of this program")
+    assert [topic for topic, _, _ in content(recorder.settled())].count("/joints") == 51
+
+
+def test_a_fault_between_two_episodes_names_no_folder(recorder: Recorder) -> None:
+    recorder.obey(Command.START)
+    recorder.receive(2.0)
+    recorder.obey(Command.STOP)
+    recorder.rig.refusal = RuntimeError("a fault of this program")
+    recorder.receive(0.2)
+    recorder.wait()
+    wrong = recorder.episodes.watch()[1]
+    assert set(wrong) == {"cannot be written: a fault of this program"}
+    assert recorder.settled().suffix == ""
+
+
 def test_a_file_without_an_end_never_gets_its_name(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

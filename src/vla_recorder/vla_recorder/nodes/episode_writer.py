@@ -42,9 +42,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What has become of an episode's folder: where it lies, and what went wrong."""
+    """What has become of an episode's folder: where it lies, and what went wrong.
 
-    folder: Path
+    Attributes:
+        folder: None of a fault between two episodes.
+    """
+
+    folder: Path | None
     fault: str = ""
 
 
@@ -64,7 +68,7 @@ class EpisodeWriter:
         self._kept, self._pre_roll = kept, pre_roll
         self._queue: SimpleQueue[Raw | Callable[[], None]] = SimpleQueue()
         self._bag: EpisodeBag | None = None
-        self._folder = Path()
+        self._folder: Path | None = None  # of the episode that is open, or cannot be opened
         self._fault = ""  # of the last episode that could not be written
         self._began_ns = 0
         self._lock = threading.Lock()  # of the monitors
@@ -183,14 +187,14 @@ class EpisodeWriter:
                 self._fail(error)
 
     def _take(self, message: Raw) -> None:
-        with self._lock:
-            self._monitors[message.topic].take(message)
-        self._kept.add(message)
         if self._bag is None:
             self._pre_roll.add(message)
-            return
-        self._bag.write(message.topic, message.data, message.received_ns)
-        self._sync_sometimes()
+        else:
+            self._bag.write(message.topic, message.data, message.received_ns)
+            self._sync_sometimes(self._bag.folder)
+        self._kept.add(message)
+        with self._lock:
+            self._monitors[message.topic].take(message)
 
     def _begin(
         self, partial: Path, custom: Mapping[str, str], now_ns: int, mark: Callable[[int], bytes]
@@ -243,8 +247,8 @@ class EpisodeWriter:
         mark, custom = outcome(bad)
         self._write_mark(mark, now_ns)
         self._bag.close()
-        self._bag = None
-        self._finisher.submit(self._finish, self._folder, custom)
+        self._finisher.submit(self._finish, self._bag.folder, custom)
+        self._bag = self._folder = None
         return bad
 
     def _finish(self, partial: Path, custom: Mapping[str, str]) -> None:
@@ -258,22 +262,24 @@ class EpisodeWriter:
         if bag is not None:
             with suppress(Exception):  # what is thrown away may be damaged
                 bag.close()
-            shutil.rmtree(self._folder)
+            shutil.rmtree(bag.folder)
+            self._folder = None
 
     def _fail(self, error: Exception) -> None:
-        """The open episode cannot go on."""
+        """The open episode, if there is one, cannot go on."""
         bag, self._bag = self._bag, None
+        folder, self._folder = self._folder, None
         if bag is not None:
             with suppress(Exception):  # the first error tells more
                 bag.close()
         self._fault = f"cannot be written: {error}"
-        self._outcomes.put(Outcome(folder=self._folder, fault=self._fault))
+        self._outcomes.put(Outcome(folder=folder, fault=self._fault))
 
-    def _sync_sometimes(self) -> None:
+    def _sync_sometimes(self, folder: Path) -> None:
         now_s = time.monotonic()
         if now_s - self._synced_s > SYNC_S and (self._syncing is None or self._syncing.done()):
             self._synced_s = now_s
-            self._syncing = self._finisher.submit(sync_data, self._folder)
+            self._syncing = self._finisher.submit(sync_data, folder)
 
     def _leave(self) -> None:
         self._ends = True

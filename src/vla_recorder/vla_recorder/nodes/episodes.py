@@ -95,7 +95,7 @@ class Episodes:
             if outcome.fault:
                 self._note_failure(outcome.folder, outcome.fault)
                 wrong.append(self.failed)
-            else:
+            elif outcome.folder is not None:
                 finished.append(outcome.folder)
         return finished, wrong
 
@@ -159,8 +159,8 @@ class Episodes:
             self._stop(f"partial: {error.what}, {error.found}", 0.0)
             raise
 
-    def _note_failure(self, folder: Path, fault: str) -> None:
-        self.failed = f"{folder.name}: {fault}"
+    def _note_failure(self, folder: Path | None, fault: str) -> None:
+        self.failed = fault if folder is None else f"{folder.name}: {fault}"
         episode = self._session.open
         if episode is not None and self._ending is None and folder == self._partial(episode):
             stopped = self._session.stopped(f"partial: {fault}")

@@ -102,7 +102,10 @@ def _check(recorded: Recorded, cls: Any) -> Check:
     def check(data: bytes) -> Mapping[str, float]:
         if source is None:
             return {}
-        message = deserialize_message(data, cls)
+        try:
+            message = deserialize_message(data, cls)
+        except RuntimeError as error:  # RMWError, of which rclpy has no public name
+            raise CodecError("not a message of its type", found=recorded.type) from error
         if isinstance(source, Stream):
             return read_stream(source, message)
         if source.encoding in DEPTH_ENCODINGS:
