@@ -329,3 +329,22 @@ def test_the_contract_of_the_bag_serves_where_none_is_given(lab: Lab) -> None:
     assert main([str(bag), "--output", str(lab.output), "--workers", "1"]) == 0
     plain = lab.bag(recording(0.5), "plain")
     assert main([str(plain), "--output", str(lab.folder / "other")]) == 1
+
+
+def test_two_bags_of_one_name_are_two_bags(lab: Lab) -> None:
+    for day, seconds in (("day1", 0.5), ("day2", 1)):
+        (lab.folder / day).mkdir()
+        lab.bag(recording(seconds), f"{day}/bag")
+    one, two = lab.folder / "day1/bag", lab.folder / "day2/bag"
+    assert lab.convert(one, two) == 0
+    both = [e.length for e in read(lab).episodes]
+    assert lab.convert(one, "--overwrite") == 0
+    assert lab.convert(two, "--append") == 0
+    assert [e.length for e in read(lab).episodes] == both == [10, 20]
+
+
+def test_a_bag_that_was_renamed_is_the_same_bag(lab: Lab) -> None:
+    bag = lab.bag(recording(0.5), "one")
+    assert lab.convert(bag) == 0
+    assert lab.convert(bag.rename(lab.folder / "two"), "--append") == 0
+    assert len(read(lab).episodes) == 1

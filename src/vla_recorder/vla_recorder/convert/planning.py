@@ -22,7 +22,7 @@ from vla_recorder.convert.pictures import Fit
 from vla_recorder.convert.scan import Scan
 from vla_recorder.convert.work import Work
 
-_MADE_AS = 1  # to be raised when the same options make other episodes than before
+_MADE_AS = 2  # to be raised when the same options make other episodes than before
 
 
 def plan_episodes(
@@ -107,7 +107,6 @@ def _task(
     )
     fps = options.fps or contract.policy_rate_hz
     about = {
-        "bag": scanned.bag.name,
         "episode": marked.episode,
         "task": text,
         "operator": label.operator,
@@ -117,7 +116,7 @@ def _task(
     }
     made_of = {
         "made_as": _MADE_AS,
-        "bag": dict(scanned.sha256),
+        "bag_sha256": sorted(scanned.sha256.values()),
         "contract": contract.sha256,
         "fps": fps,
         "action": action.value,
@@ -138,5 +137,5 @@ def _task(
         times={n: t.between(touched[0][0], touched[-1][1]) for n, t in scanned.times.items()},
         pieces=touched,
         depth=depth,
-        about={"id": name, **about},
+        about={"id": name, "bag": scanned.bag.name, **about},
     )
