@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -12,6 +13,7 @@ import yaml
 from mcap.reader import make_reader
 from recording_rig import BEGIN_NS, SECOND_NS, TEXT, Rig, make_contract, stamped
 
+from vla_recorder.nodes import episode_writer
 from vla_recorder.nodes.episode_bag import BagTopic, EpisodeBag
 from vla_recorder.nodes.episode_writer import EpisodeWriter, Settings
 from vla_recorder.nodes.episodes import Episodes, Place
@@ -283,6 +285,57 @@ def test_a_fault_between_two_episodes_names_no_folder(recorder: Recorder) -> Non
     wrong = recorder.episodes.watch()[1]
     assert set(wrong) == {"cannot be written: a fault of this program"}
     assert recorder.settled().suffix == ""
+
+
+class TroubledDisk:
+    """Loses data once, and tells so once, as Linux does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_hurt = True
+        monkeypatch.setattr(episode_writer, "SYNC_S", -1.0)  # after each message
+        monkeypatch.setattr(episode_writer, "sync_data", self._sync)
+
+    def _sync(self, _folder: Path) -> None:
+        was_hurt, self.is_hurt = self.is_hurt, False
+        if was_hurt:
+            raise OSError(errno.EIO, "Input/output error")
+
+
+def test_data_lost_by_the_disk_ends_the_episode(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TroubledDisk(monkeypatch)
+    recorder.obey(Command.START)
+    recorder.receive(0.02)
+    recorder.wait()
+    recorder.writer._finisher.submit(int).result(10)
+    recorder.receive(0.02)
+    recorder.wait()
+    assert "Input/output error" in recorder.episodes.watch()[1][0]
+    assert recorder.settled().suffix == ".partial"
+
+
+def test_data_lost_just_before_the_stop_leaves_the_episode_partial(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TroubledDisk(monkeypatch)
+    recorder.obey(Command.START)
+    recorder.put("arm", b"the only message")
+    recorder.obey(Command.STOP)
+    wrong = recorder.episodes.leave()[1]
+    assert ["not finished: [Errno 5] Input/output error" in fault for fault in wrong] == [True]
+    assert recorder.settled().suffix == ".partial"
+
+
+def test_data_lost_of_a_discarded_episode_does_not_touch_the_next(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = TroubledDisk(monkeypatch)
+    recorder.obey(Command.START)
+    recorder.put("arm", b"the only message")
+    recorder.obey(Command.DISCARD)
+    assert recorder.record().suffix == ""
+    assert not disk.is_hurt
 
 
 def test_a_file_without_an_end_never_gets_its_name(

@@ -202,7 +202,7 @@ class EpisodeWriter:
         messages = self._pre_roll.take(now_ns)
         self._began_ns = messages[0].received_ns if messages else now_ns
         self._recount(messages)
-        self._folder = partial
+        self._folder, self._syncing = partial, None
         self._bag = EpisodeBag(
             partial,
             self._settings.topics,
@@ -247,12 +247,16 @@ class EpisodeWriter:
         mark, custom = outcome(bad)
         self._write_mark(mark, now_ns)
         self._bag.close()
-        self._finisher.submit(self._finish, self._bag.folder, custom)
+        self._finisher.submit(self._finish, self._bag.folder, custom, self._syncing)
         self._bag = self._folder = None
         return bad
 
-    def _finish(self, partial: Path, custom: Mapping[str, str]) -> None:
+    def _finish(
+        self, partial: Path, custom: Mapping[str, str], syncing: Future[None] | None
+    ) -> None:
         try:
+            if syncing is not None:
+                syncing.result()  # done: the finisher is one thread
             self._outcomes.put(Outcome(folder=finish(partial, custom)))
         except Exception as error:  # the folder stays partial, and the log says why
             self._outcomes.put(Outcome(folder=partial, fault=f"not finished: {error}"))
@@ -277,9 +281,14 @@ class EpisodeWriter:
 
     def _sync_sometimes(self, folder: Path) -> None:
         now_s = time.monotonic()
-        if now_s - self._synced_s > SYNC_S and (self._syncing is None or self._syncing.done()):
-            self._synced_s = now_s
-            self._syncing = self._finisher.submit(sync_data, folder)
+        if now_s - self._synced_s <= SYNC_S:
+            return
+        if self._syncing is not None:
+            if not self._syncing.done():
+                return
+            self._syncing.result()  # Linux tells once that data is lost; the next sync succeeds
+        self._synced_s = now_s
+        self._syncing = self._finisher.submit(sync_data, folder)
 
     def _leave(self) -> None:
         self._ends = True
