@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dataset_rig import (
@@ -28,11 +29,12 @@ from dataset_rig import (
     write_episode,
 )
 
+from vla_core.dataset import layout_v3
 from vla_core.dataset.episode import Clip, Episode
 from vla_core.dataset.info import NUMBERS, STANDARD, DatasetError
 from vla_core.dataset.read import open_dataset
 from vla_core.dataset.staging import read_staged
-from vla_core.dataset.statistics import HISTOGRAM, QUANTILES
+from vla_core.dataset.statistics import HISTOGRAM, PLAIN, QUANTILES
 from vla_core.dataset.video import Encoding, decode
 from vla_core.dataset.write import write_dataset
 
@@ -179,6 +181,34 @@ def test_quantiles_of_a_v3_dataset_are_exact(staged: Sequence[Episode], tmp_path
     levels = np.repeat(np.arange(256), counted[0]) / 255
     np.testing.assert_allclose(stats[TOP]["q90"][0][0][0], np.quantile(levels, 0.9))
     assert HISTOGRAM not in stats[TOP]
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_quantiles_of_pictures_are_kept_where_other_episodes_have_none(
+    rows: int, staged: Sequence[Episode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout_v3, "_EPISODES", rows)  # after which the table is written
+    bare = {name: {key: staged[0].stats[name][key] for key in PLAIN} for name in (TOP, WRIST)}
+    episodes = [replace(staged[0], stats=bare), staged[1], replace(staged[2], stats=bare)]
+    root = write(tmp_path / "d", episodes, "v3.0")
+    found = open_dataset(root).episodes
+    for key in QUANTILES:
+        np.testing.assert_array_equal(found[1].stats[TOP][key], staged[1].stats[TOP][key])
+    assert [key in found[0].stats[TOP] for key in ("mean", "q50")] == [True, False]
+    about = pq.read_table(root / "meta/episodes/chunk-000/file-000.parquet")
+    assert about.num_rows == 3
+    assert about[f"stats/{TOP}/q50"].null_count == 2
+    whole = about.slice(1, 1)
+    assert whole.schema == pa.Table.from_pylist(whole.to_pylist()).schema
+
+
+def test_a_table_about_episodes_has_no_column_of_nothing(
+    staged: Sequence[Episode], tmp_path: Path
+) -> None:
+    bare = {name: {key: staged[0].stats[name][key] for key in PLAIN} for name in (TOP, WRIST)}
+    root = write(tmp_path / "d", [replace(staged[0], stats=bare)], "v3.0")
+    about = pq.read_table(root / "meta/episodes/chunk-000/file-000.parquet")
+    assert not [name for name in about.column_names if about[name].null_count]
 
 
 def test_files_roll_over_where_they_would_be_too_large(

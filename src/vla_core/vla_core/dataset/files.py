@@ -59,7 +59,11 @@ def replacing(output: Path, *, overwrite: bool) -> Iterator[Path]:
         try:
             if old.exists() and not output.exists():
                 old.rename(output)
-            if output.exists() and not overwrite and (not output.is_dir() or any(output.iterdir())):
+            if (
+                output.exists()
+                and not overwrite
+                and (not output.is_dir() or any(output.iterdir()))
+            ):
                 raise DatasetError(
                     "the output exists",
                     where=str(output),

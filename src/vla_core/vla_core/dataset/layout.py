@@ -12,7 +12,7 @@ from vla_core.dataset.columns import IMAGE
 from vla_core.dataset.episode import Clip, Statistics
 
 CHUNK = 1000  # episodes (v2.1) or files (v3.0) per folder
-_ROWS, _PICTURE_ROWS = 1000, 100  # per row group, as the datasets library writes them
+ROWS, _PICTURE_ROWS = 1000, 100  # per row group, as the datasets library writes them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,4 +54,4 @@ class Layout(Protocol):
 
 def group_rows(table: pa.Table) -> int:
     """Rows per row group."""
-    return _PICTURE_ROWS if any(kind == IMAGE for kind in table.schema.types) else _ROWS
+    return _PICTURE_ROWS if any(kind == IMAGE for kind in table.schema.types) else ROWS

@@ -15,9 +15,9 @@ from vla_core.dataset.catalogue_v3 import EPISODES, TASKS
 from vla_core.dataset.columns import columns, numbers
 from vla_core.dataset.episode import Clip, Feature
 from vla_core.dataset.files import write_text
-from vla_core.dataset.info import NUMBERS, STANDARD, DatasetInfo, fill_path
+from vla_core.dataset.info import NUMBERS, PICTURES, STANDARD, DatasetInfo, fill_path
 from vla_core.dataset.joining import store
-from vla_core.dataset.layout import CHUNK, Written, group_rows
+from vla_core.dataset.layout import CHUNK, ROWS, Written, group_rows
 from vla_core.dataset.statistics import PLAIN, QUANTILES, Aggregate, quantiles, stats_json
 from vla_core.dataset.tables import read_table
 from vla_core.dataset.video import facts
@@ -52,6 +52,7 @@ class LayoutV3:
         self._videos = {
             name: _Videos(root, info, name, video_file_mb * _MIB) for name in info.videos
         }
+        self._schema = _episode_schema(info)
         self._rows: list[dict[str, Any]] = []
         self._whole = Aggregate()
 
@@ -103,8 +104,15 @@ class LayoutV3:
         for row in self._rows:
             row["meta/episodes/chunk_index"] = number // CHUNK
             row["meta/episodes/file_index"] = number % CHUNK
-        self._about.write(pa.Table.from_pylist(self._rows), group_rows=_EPISODES)
+        self._about.write(pa.Table.from_pylist(self._rows, self._known()), group_rows=_EPISODES)
         self._rows.clear()
+
+    def _known(self) -> pa.Schema:
+        """The schema, where all rows are there without the columns that none of them has."""
+        if self._info.total_episodes > len(self._rows):
+            return self._schema
+        names = set().union(*self._rows)
+        return pa.schema([field for field in self._schema if field.name in names])
 
     def _column(self, name: str, feature: Feature) -> Any:
         """(T of all episodes, *shape) One column of what was written."""
@@ -194,10 +202,38 @@ class _Videos:
         self._clips, self._frames, self._bytes = [], 0, 0.0
 
 
+def _episode_schema(info: DatasetInfo) -> pa.Schema:
+    """Of the table about episodes; quantiles of pictures may be null."""
+    index, second, text = pa.int64(), pa.float64(), pa.list_(pa.string())
+    kinds = {"episode_index": index, "tasks": text, "length": index}
+    kinds |= {f"data/{key}_index": index for key in ("chunk", "file")}
+    kinds |= {f"dataset_{key}_index": index for key in ("from", "to")}
+    for name in info.videos:
+        kinds |= {f"videos/{name}/{key}_index": index for key in ("chunk", "file")}
+        kinds |= {f"videos/{name}/{key}_timestamp": second for key in ("from", "to")}
+    for name, feature in {**info.features, **STANDARD}.items():
+        if feature.dtype in (*NUMBERS, *PICTURES):
+            kinds |= {f"stats/{name}/{k}": _kind(feature, k) for k in (*PLAIN, *QUANTILES)}
+    kinds |= {f"meta/episodes/{key}_index": index for key in ("chunk", "file")}
+    return pa.schema(list(kinds.items()))
+
+
+def _kind(feature: Feature, key: str) -> pa.DataType:
+    """Of a statistic: lists as deep as the feature's shape."""
+    if key == "count":
+        return pa.list_(pa.int64())
+    kind = pa.float64()
+    if key in ("min", "max") and feature.dtype in NUMBERS and "float" not in feature.dtype:
+        kind = pa.bool_() if feature.dtype == "bool" else pa.int64()
+    for _ in feature.shape:
+        kind = pa.list_(kind)
+    return kind
+
+
 def _data_rows(table: pa.Table) -> int:
     """LeRobot writes a row group per episode; with pictures that is too much for the memory."""
     rows = group_rows(table)
-    return max(rows, table.num_rows) if rows == 1000 else rows
+    return max(rows, table.num_rows) if rows == ROWS else rows
 
 
 def _numbered(root: Path, pattern: str, number: int, **fields: str) -> Path:
