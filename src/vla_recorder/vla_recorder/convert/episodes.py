@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ class Label:
     bad: str = ""
     contract_sha256: str = ""
 
-    def updated(self, values: dict[str, str]) -> Label:
+    def updated(self, values: Mapping[str, str]) -> Label:
         """With what a mark, or the metadata of a bag, says."""
         return replace(
             self,
@@ -90,15 +90,17 @@ def read_mark(message: Any, *, number: int, received_ns: int) -> Mark | None:
     )
 
 
-def episodes(marks: Iterable[Mark], bag: Label) -> list[Marked]:
+def episodes(marks: Iterable[Mark], custom: Mapping[str, str]) -> list[Marked]:
     """The episodes in the order of their begins.
 
     A mark that comes twice counts once. What begins before the one before has ended cuts that.
 
     Args:
         marks: In the order of the bag.
-        bag: What the bag's metadata say; marks know better.
+        custom: What the bag's metadata say. Marks know better, but for the label of the episode
+            that the metadata name: a label after the stop changes these alone.
     """
+    bag = Label().updated(custom)
     found: dict[str, Marked] = {}
     running: str | None = None
     for mark in marks:
@@ -120,6 +122,10 @@ def episodes(marks: Iterable[Mark], bag: Label) -> list[Marked]:
         return [Marked(episode="", label=bag)]
     if running is not None:
         found[running] = replace(found[running], cut="no stop mark")
+    if (own := found.get(custom.get("episode", ""))) is not None:
+        # what is empty was not known yet: a crash leaves the metadata of the start
+        known = {key: value for key, value in custom.items() if value}
+        found[own.episode] = replace(own, label=own.label.updated(known))
     return list(found.values())
 
 

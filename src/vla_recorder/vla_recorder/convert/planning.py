@@ -12,7 +12,7 @@ from vla_recorder.convert.checks import (
     common_depth,
 )
 from vla_recorder.convert.clock import pieces
-from vla_recorder.convert.episodes import Label, Marked, episodes
+from vla_recorder.convert.episodes import Marked, episodes
 from vla_recorder.convert.errors import ConvertError
 from vla_recorder.convert.extract import EpisodeTask
 from vla_recorder.convert.layout import layout
@@ -44,7 +44,7 @@ def plan_episodes(
     layout(contract, depth, Fit(crop=options.crop, resize=options.resize), options.keys)
     tasks, left_out = [], []
     for scanned in scans:
-        found = episodes(scanned.marks, Label().updated(dict(scanned.custom)))
+        found = episodes(scanned.marks, scanned.custom)
         if not options.allow_contract:
             hashes = [marked.label.contract_sha256 for marked in found]
             check_contract(scanned, hashes, contract, text)
