@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +57,30 @@ def test_an_error_arrives_as_it_was_raised() -> None:
 def test_a_worker_that_is_killed_is_an_error_and_no_wait_for_ever() -> None:
     with pytest.raises(ConvertError, match="a worker has died; found: exit code -9"):
         Processes(workers=2).run(fail, [1, 5, 2], lambda _: None)
+
+
+@pytest.mark.parametrize("size", [1, 1 << 22])  # sent at once; while the worker should read
+def test_a_worker_that_is_killed_before_it_has_read_its_task_is_the_same_error(size: int) -> None:
+    with pytest.raises(ConvertError, match="a worker has died; found: exit code -9"):
+        Processes(workers=1).run(measure, [Deadly(bytes(size))], lambda _: None)
+
+
+class Deadly:
+    """Bytes that, when they are about to be sent, stop the worker, which soon is killed."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __reduce__(self) -> tuple[type[bytes], tuple[bytes]]:
+        (worker,) = multiprocessing.active_children()
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGSTOP)
+        threading.Timer(0.2, worker.kill).start()
+        return bytes, (self.data,)
+
+
+def measure(task: Deadly, _progress: Progress) -> int:
+    return len(task.data)
 
 
 ENDLESS = """

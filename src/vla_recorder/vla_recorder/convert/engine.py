@@ -85,7 +85,7 @@ class Processes:
                     connection = idle.pop()
                     number, task = waiting.pop()
                     running[connection] = number
-                    connection.send(task)
+                    _send(connection, workers[connection], task)
                 for ready in cast("list[Connection]", wait(list(running))):
                     kind, value = _receive(ready, workers[ready])
                     if kind == "progress":
@@ -120,18 +120,29 @@ def _spawned(
             process.join()
 
 
+def _send(connection: Connection, process: BaseProcess, task: Any) -> None:
+    try:
+        connection.send(task)
+    except OSError:
+        raise _death(process) from None
+
+
 def _receive(connection: Connection, process: BaseProcess) -> tuple[str, Any]:
     try:
         kind, value = connection.recv()
-    except EOFError:
-        process.join()
-        raise ConvertError(
-            "a worker has died",
-            found=f"exit code {process.exitcode}",
-            fix="-9 is what a machine without free memory does: use fewer --workers;"
-            " then continue with --resume",
-        ) from None
+    except (EOFError, OSError):
+        raise _death(process) from None
     return kind, restored(value) if kind == "failed" else value
+
+
+def _death(process: BaseProcess) -> ConvertError:
+    process.join()
+    return ConvertError(
+        "a worker has died",
+        found=f"exit code {process.exitcode}",
+        fix="-9 is what a machine without free memory does: use fewer --workers;"
+        " then continue with --resume",
+    )
 
 
 def _serve(connection: Connection, work: Callable[[Any, Progress], Any]) -> None:
