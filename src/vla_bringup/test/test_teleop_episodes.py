@@ -1,5 +1,6 @@
 """The order in which the expert works: latch, lay anew, resume, record, play, stop, label."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import Bool
 
 from vla_bringup.sim.aloha_robot import START_ARM_RAD, gripper_from_finger
+from vla_bringup.teleop import episodes
 from vla_bringup.teleop.episodes import ExpertSource
 from vla_bringup.teleop.errors import TeleopError
 from vla_core.chunk import ActionChunk
@@ -22,10 +24,10 @@ TICK_NS = 20_000_000
 class System:
     """Stands in for executor, simulation and recorder; keeps what was asked for, in order."""
 
-    def __init__(self, *, refuses: str = "") -> None:
+    def __init__(self, *, refuses: str = "", times: int = 10**9) -> None:
         self.asked: list[str] = []
         self._hear: dict[str, Any] = {}
-        self._refuses = refuses
+        self._refuses, self._times = refuses, times
         self.measured = START + 1.0
         self.now_ns = 10**12
 
@@ -53,7 +55,8 @@ class System:
         if name == "aloha_sim/reset":
             self.measured = START
         response = Service(self, name)
-        response.success = name != self._refuses
+        response.success = name != self._refuses or self._times <= 0
+        self._times -= name == self._refuses
         response.message = "task=transfer_cube seed=3"
         return response
 
@@ -83,7 +86,7 @@ class Service:
 
 def play_until_over(system: System, source: ExpertSource) -> list[ActionChunk]:
     chunks = []
-    for _ in range(1000):
+    for _ in range(5000):
         chunk = system.tick(source)
         if chunk is not None:
             chunks.append(chunk)
@@ -152,6 +155,24 @@ def test_a_recorder_that_refuses_ends_the_work_with_its_name() -> None:
     system = System(refuses="episode_recorder/start")
     source = ExpertSource(system, ALOHA, episodes=1, record=True)
     with pytest.raises(TeleopError, match="episode_recorder/start"):
+        play_until_over(system, source)
+
+
+def test_a_label_that_comes_too_early_is_asked_again() -> None:
+    system = System(refuses="episode_recorder/label_success", times=3)
+    source = ExpertSource(system, ALOHA, episodes=2, record=True)
+    system.succeed()
+    play_until_over(system, source)
+    assert system.asked.count("episode_recorder/label_success True") == 3 + 2
+    assert source.succeeded == 2
+
+
+def test_a_label_that_is_always_refused_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = System(refuses="episode_recorder/label_success")
+    clock = SimpleNamespace(monotonic=lambda: system.now_ns / 1e9)
+    monkeypatch.setattr(episodes, "time", clock)
+    source = ExpertSource(system, ALOHA, episodes=1, record=True)
+    with pytest.raises(TeleopError, match="episode_recorder/label_success"):
         play_until_over(system, source)
 
 

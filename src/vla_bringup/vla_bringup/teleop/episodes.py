@@ -26,6 +26,7 @@ from vla_core.types import FloatArray
 
 HORIZON = 25  # actions; an expert that dies is followed no longer than these last
 PATIENCE_S = 60.0
+ASK_AGAIN_NS = 500_000_000
 AT_START = 0.05  # rad, m
 LATCHED, MOVING = "LATCHED", ("RUNNING", "DRY_RUN")  # states of the executor
 
@@ -122,11 +123,24 @@ class ExpertSource:
         succeeded = self._is_done and self._state != LATCHED
         if self._recorder is not None:
             yield from self._ask(self._recorder.stop)
-            label = SetBool.Request(data=succeeded)
-            yield from self._ask(self._recorder.label_success, label)
+            yield from self._label(self._recorder.label_success, succeeded)
         self._trajectory = None
         self.succeeded += succeeded
         self._node.get_logger().info(f"episode={number} {setup} success={succeeded}")
+
+    def _label(self, client: Client, succeeded: bool) -> Steps:
+        """Label the episode; a recorder refuses while it is still ending it on a slow disk."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                yield from self._ask(client, SetBool.Request(data=succeeded))
+                return
+            except TeleopError:
+                if time.monotonic() > deadline_s:
+                    raise
+            again_ns = self._now_ns + ASK_AGAIN_NS
+            while self._now_ns < again_ns:
+                yield
 
     def _is_at(self, pose: FloatArray) -> bool:
         return self._measured is not None and np.allclose(self._measured, pose, atol=AT_START)
