@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from vla_core.dataset.files import sync
 from vla_recorder.recording.session import RecordingError
 
 PARTIAL = ".partial"
@@ -74,13 +75,13 @@ def finish(partial: Path, custom: Mapping[str, str]) -> Path:
     for old, new in renamed.items():
         _check_end(partial / old)
         os.rename(partial / old, partial / new)
-        _sync(partial / new)
+        sync(partial / new)
     metadata["relative_file_paths"] = list(renamed.values())
     for file in metadata["files"]:
         file["path"] = renamed[file["path"]]
     _write_metadata(partial, metadata, custom)
     os.rename(partial, folder)
-    _sync(folder.parent)
+    sync(folder.parent)
     return folder
 
 
@@ -97,7 +98,7 @@ def relabel(folder: Path, custom: Mapping[str, str]) -> None:
 def sync_data(folder: Path) -> None:
     """Bring what has been written so far to the disk."""
     for file in folder.glob("*.mcap"):
-        _sync(file)
+        sync(file)
 
 
 def _check_end(file: Path) -> None:
@@ -112,14 +113,6 @@ def _write_metadata(folder: Path, metadata: dict[str, Any], custom: Mapping[str,
     text = yaml.safe_dump({"rosbag2_bagfile_information": metadata}, sort_keys=False)
     new = folder / f"{METADATA}.new"
     new.write_text(text)
-    _sync(new)
+    sync(new)
     os.replace(new, folder / METADATA)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder)
