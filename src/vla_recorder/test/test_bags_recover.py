@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,13 @@ from rosbags.interfaces import QosTime as Time
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from vla_recorder.bags import open_bag
+from vla_recorder.bags import BagError, RawMessage, open_bag
+from vla_recorder.bags.types import Topic
+from vla_recorder.bags.writer import write_bag
 from vla_recorder.cli.recover import main
+
+TOPIC = Topic(name="/a", type="std_msgs/msg/Int8", definition="int8 data\n")
+MESSAGE = RawMessage(topic="/a", received_ns=1, data=b"\0\1\0\0\7", number=0)
 
 
 def _hurt(tmp_path: Path) -> tuple[Path, list[Any]]:
@@ -142,6 +149,36 @@ def test_an_output_that_exists_is_refused(
     assert main([str(file), "--output", str(output)]) == 1
     assert "the output exists" in capsys.readouterr().err
     assert list(output.iterdir()) == []
+
+
+def test_an_output_that_is_made_meanwhile_is_refused(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+
+    def while_it_is_made() -> Iterator[RawMessage]:
+        yield MESSAGE
+        output.mkdir()
+
+    with pytest.raises(BagError, match="the output exists"):
+        write_bag(output, {"/a": TOPIC}, while_it_is_made(), {})
+    assert list(tmp_path.rglob("*")) == [output]
+
+
+def test_a_bag_is_on_the_disk_before_and_its_name_after_it_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    sync = os.fsync
+
+    def watch(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").resolve())
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    assert write_bag(tmp_path / "out", {"/a": TOPIC}, [MESSAGE], {})
+    folder = next(path for path in synced if path.name.startswith(".out."))
+    files = {folder / "out_0.mcap", folder / "metadata.yaml", folder}
+    assert files <= set(synced[:-1])
+    assert synced[-1] == tmp_path.resolve()
 
 
 def test_an_output_inside_the_bag_is_refused(

@@ -6,7 +6,6 @@ rosbag2_storage_mcap: the profile and what a channel's metadata holds.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -20,6 +19,7 @@ from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2.errors import ReaderError
 from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
 
+from vla_core.dataset.files import sync, sync_tree
 from vla_recorder.bags.folder import METADATA_NAME
 from vla_recorder.bags.metadata import parse_text_yaml
 from vla_recorder.bags.types import BagError, RawMessage, Topic
@@ -46,25 +46,30 @@ def write_bag(
     Raises:
         BagError: The output exists.
     """
-    if output.exists() or output.is_symlink():
-        raise BagError(
-            "the output exists", where=str(output), fix="remove it, or name another with --output"
-        )
+    _refuse_existing(output)
     folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
         name = f"{output.name}_0.mcap"
         with (folder / name).open("xb") as stream:
             described = _write_messages(stream, name, topics, messages, custom)
-            _to_disk(stream)
         if described is not None:
-            with (folder / METADATA_NAME).open("xb") as stream:
-                stream.write(_yaml({"rosbag2_bagfile_information": described}).encode())
-                _to_disk(stream)
+            text = _yaml({"rosbag2_bagfile_information": described})
+            (folder / METADATA_NAME).write_text(text, encoding="utf-8")
             folder.chmod(0o755)
+            sync_tree(folder)
+            _refuse_existing(output)  # made meanwhile; an empty folder would be replaced
             folder.rename(output)
+            sync(output.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return described is not None
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists() or output.is_symlink():
+        raise BagError(
+            "the output exists", where=str(output), fix="remove it, or name another with --output"
+        )
 
 
 def _write_messages(
@@ -176,8 +181,3 @@ class _PlainDumper(yaml.SafeDumper):
 
 def _yaml(value: Any) -> str:
     return str(yaml.dump(value, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True))
-
-
-def _to_disk(stream: BinaryIO) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
