@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -87,6 +88,20 @@ def test_episodes_can_be_chosen(made: Path, tmp_path: Path) -> None:
     assert main(["preview", str(dataset), str(out), "--episodes", "2", "--quick"]) == 3
     headings = re.findall(r"<summary>Episode (\d+)", (out / "report.html").read_text())
     assert headings == ["2"]
+
+
+@pytest.mark.parametrize("options", [[], ["--episodes", "0"]])
+def test_an_empty_dataset_is_refused(
+    tmp_path: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = rig.make_dataset(tmp_path / "d", lengths=(8,))
+    file = dataset / "meta/info.json"
+    info = json.loads(file.read_text())
+    file.write_text(json.dumps({**info, "total_episodes": 0, "total_frames": 0}))
+    (dataset / "meta/episodes.jsonl").write_text("")
+    assert main(["preview", str(dataset), str(tmp_path / "out"), *options]) == 1
+    assert "there is nothing to show" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_broken_video_is_an_empty_place_and_exit_1(tmp_path: Path) -> None:

@@ -30,3 +30,9 @@ def test_an_episode_becomes_a_recording(tmp_path: Path, version: str) -> None:
     assert all(name.encode() in data for name in ("action/g", "Scalars", "EncodedImage"))
     assert main(["to_rerun", str(dataset), str(tmp_path / "two.rrd"), "--episode", "2"]) == 1
     assert [path.name for path in tmp_path.glob("*.rrd*")] == ["out.rrd"]
+
+
+def test_more_than_one_episode_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["to_rerun", str(tmp_path), str(tmp_path / "out.rrd"), "--episode", "0,3"])
+    assert stopped.value.code == 2

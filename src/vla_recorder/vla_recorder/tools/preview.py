@@ -60,6 +60,10 @@ def run(options: argparse.Namespace) -> int:
     report = validate(options.dataset, pictures=not options.quick)
     dataset = open_dataset(options.dataset)
     total = len(dataset.episodes)
+    if not total:
+        raise DatasetError(
+            "there is nothing to show", where=str(dataset.root), found="no episode", allowed="one"
+        )
     chosen = (
         parse_episodes(options.episodes, total)
         if options.episodes

@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Of this verb."""
     parser.add_argument("dataset", type=Path, metavar="DIR")
     parser.add_argument("output", type=Path, metavar="FILE.rrd", help="must not exist")
-    parser.add_argument("--episode", default="0", help="its index (0)")
+    parser.add_argument("--episode", type=int, default=0, help="its index (0)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_existing(options.output)
     rerun = _rerun()
     dataset = open_dataset(options.dataset)
-    (number,) = parse_episodes(options.episode, len(dataset.episodes))[:1]
+    (number,) = parse_episodes(str(options.episode), len(dataset.episodes))
     episode = dataset.episodes[number]
     partial = options.output.with_name(options.output.name + ".partial")
     recording = rerun.RecordingStream(
