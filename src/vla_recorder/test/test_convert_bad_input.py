@@ -18,6 +18,7 @@ from convert_bags import (
     ARM,
     COMMANDED,
     CONTRACT,
+    MARKS,
     SECOND,
     T0,
     TOP,
@@ -240,6 +241,35 @@ def test_a_gap_in_a_stream_is_counted_and_closed_only_when_allowed(lab: Lab) -> 
     assert lengths(lab) == [55]
     assert lab.convert(bag, "--tolerance", "top=1", "--overwrite") == 0
     assert lengths(lab) == [60]
+
+
+@pytest.mark.parametrize("name", ["state", "actions", "timestamp"])
+def test_a_camera_that_would_take_a_name_of_openpi_is_refused(
+    tmp_path: Path, name: str, capsys: Any
+) -> None:
+    lab = Lab(tmp_path, CONTRACT.replace("  top: {", f"  {name}: {{"))
+    bag = lab.bag(recording(0.5))
+    assert lab.convert(bag, "--keys", "openpi") == 1
+    assert "cannot be renamed" in capsys.readouterr().err
+    assert lab.convert(bag) == 0
+
+
+def test_a_mark_that_cannot_be_decoded_is_counted_and_costs_no_more(lab: Lab, capsys: Any) -> None:
+    first, second = mark("start", "a", T0), mark("stop", "a", T0 + SECOND // 2)
+    broken = replace(mark("label", "a", T0 + SECOND // 4), data=serialized(first)[:40])
+    sent = sorted([first, broken, second, *recording(1)], key=lambda one: one.received_ns)
+    assert lab.convert(lab.bag(sent)) == 3
+    assert "1 messages with cannot be decoded" in capsys.readouterr().err
+    assert lab.run()["bags"][0]["dropped_messages"] == {MARKS: {"cannot be decoded": 1}}
+    assert lab.run()["episodes"][0]["episode"] == "a"
+
+
+def test_an_episode_without_a_message_of_a_stream_is_told_as_lost(lab: Lab) -> None:
+    before = [one for one in recording(0.5, T0 - HOUR) if one.topic == TOP]
+    marks = [mark("stop", "a", T0 - HOUR + SECOND // 2), mark("start", "b", T0)]
+    after = changed(recording(1), ARM, lambda n, one: one if n > 4 else None)
+    assert lab.convert(lab.bag([*before, *marks, *after])) == 3
+    assert [(e["episode"], e["rows"]) for e in lab.run()["episodes"]] == [("a", 0), ("b", 18)]
 
 
 def test_an_output_that_exists_is_left_alone(lab: Lab, capsys: Any) -> None:

@@ -22,7 +22,8 @@ _OPENPI = {"observation.state": "state", "action": "actions"}
 def openpi_names(features: Iterable[str]) -> dict[str, str]:
     """New names by old ones, of those that change: `state`, `actions`, cameras without prefix.
 
-    ALOHA's stay, which openpi reads under LeRobot's names.
+    ALOHA's stay, which openpi reads under LeRobot's names. So do depth pictures, of which openpi
+    reads none: without their prefix they would look like, or collide with, those of a camera.
     """
     names = tuple(features)
     if _ALOHA in names:

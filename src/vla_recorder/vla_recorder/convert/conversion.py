@@ -145,6 +145,8 @@ def _extract(tasks: Sequence[EpisodeTask], engine: Engine, bar: Bar) -> list[dic
 def _expected_rows(task: EpisodeTask) -> int:
     """For the progress bar: as many as the time of the episode would give."""
     marked, times = task.marked, task.times[task.contract.streams[0].name]
+    if not len(times):
+        return 0
     start_ns = marked.start.time_ns if marked.start else int(times.stamps_ns[0])
     stop_ns = marked.stop.time_ns if marked.stop else int(times.stamps_ns[-1])
     return max(0, round((stop_ns - start_ns) * task.fps / 1e9))

@@ -8,7 +8,7 @@ from vla_core.contract import Contract
 from vla_core.dataset.episode import Feature
 from vla_recorder.convert.options import Keys
 from vla_recorder.convert.pictures import Fit
-from vla_recorder.key_names import openpi_names
+from vla_recorder.key_names import check_renaming, openpi_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ def layout(contract: Contract, depth: frozenset[str], fit: Fit, keys: Keys) -> L
 
     Raises:
         ConvertError: A crop beyond a picture.
+        DatasetError: A camera would take the name of something else.
     """
     measured = {
         camera.name: f"observation.{'depth' if camera.name in depth else 'images'}.{camera.name}"
@@ -46,6 +47,7 @@ def layout(contract: Contract, depth: frozenset[str], fit: Fit, keys: Keys) -> L
     }
     ours = ("observation.state", "action", *measured.values())
     names = openpi_names(ours) if keys is Keys.OPENPI else {}
+    check_renaming(ours, names)
     state, action, *pictures = (names.get(name, name) for name in ours)
     vectors = {state: contract.state, action: contract.action_names}
     features = {

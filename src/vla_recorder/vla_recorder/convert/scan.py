@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from vla_core.contract import Contract
-from vla_recorder.bags import Bag, Decoder, Loss, RawMessage, open_bag
+from vla_recorder.bags import Bag, BagError, Decoder, Loss, RawMessage, open_bag
 from vla_recorder.convert.clock import Times, jumps, without_strays
 from vla_recorder.convert.columns import Column
 from vla_recorder.convert.episodes import MARKS_NAME, MARKS_TYPE, Mark, read_mark
@@ -46,7 +47,7 @@ class Scan:
         marks: In the order of the bag.
         messages: How many there are, of all topics that were read.
         losses: Of the bag's files.
-        dropped: By source and reason, messages that cannot be placed in time.
+        dropped: By source (marks: by topic) and reason, messages that cannot be used.
         cuts: Numbers at which a clock jumped, with the reason.
     """
 
@@ -84,10 +85,9 @@ def _scan(bag: Bag, task: ScanTask, progress: Progress) -> Scan:
     _require_streams(task.contract, topics, types, task.bag)
     with ThreadPoolExecutor(1) as pool:  # hashing lets other threads run
         hashes = pool.submit(bag.sha256)
-        columns, marks, messages = _read(bag, task, topics, progress)
+        columns, marks, messages, dropped = _read(bag, task, topics, progress)
         sha256 = hashes.result()
     found: dict[str, Times] = {}
-    dropped: dict[str, dict[str, int]] = {}
     cuts: dict[int, str] = {}
     for name, topic in topics.items():
         times, of_topic = columns[topic].times(by_receipt=task.receive_time)
@@ -116,24 +116,10 @@ def _scan(bag: Bag, task: ScanTask, progress: Progress) -> Scan:
     return scanned
 
 
-def _require(
-    contract: Contract, topics: Mapping[str, str], types: Mapping[str, str], bag: Path
-) -> None:
-    streams = sensors(contract)
-    if missing := [source.topic for source in streams if source.name not in topics]:
-        raise ConvertError(
-            "the bag lacks topics of the contract",
-            where=str(bag),
-            found=", ".join(missing) + " not among " + (", ".join(sorted(types)) or "none"),
-            allowed="all streams and cameras of the contract",
-            fix="record them, or give the contract that the bag was recorded with",
-        )
-
-
 def _read(
     bag: Bag, task: ScanTask, topics: Mapping[str, str], progress: Progress
-) -> tuple[dict[str, Column], list[Mark], int]:
-    """One pass: times by topic, marks, and the number behind the last message."""
+) -> tuple[dict[str, Column], list[Mark], int, dict[str, dict[str, int]]]:
+    """One pass: times by topic, marks, the number behind the last message, marks that are lost."""
     decoder = Decoder(bag.topics)
     cameras = {topics[camera.name]: camera for camera in task.contract.cameras}
     commands = {topic for name, topic in topics.items() if is_command(name)}
@@ -147,11 +133,16 @@ def _read(
         if topic.type == MARKS_TYPE and name.endswith(MARKS_NAME)
     }
     marks: list[Mark] = []
+    lost: dict[str, dict[str, int]] = {}
     end = seen_bytes = 0
     for message in bag.messages({*columns, *marked}):
         end = message.number + 1
         if message.topic in marked:
-            marks += _mark(decoder, message)
+            try:
+                marks += _mark(decoder, message)
+            except BagError:
+                counted = lost.setdefault(message.topic, Counter())
+                counted["cannot be decoded"] += 1
         else:
             columns[message.topic].add(message)
         seen_bytes += len(message.data)
@@ -159,11 +150,15 @@ def _read(
             progress(seen_bytes)
             seen_bytes = 0
     progress(seen_bytes)
-    return columns, marks, end
+    return columns, marks, end, lost
 
 
 def _mark(decoder: Decoder, message: RawMessage) -> list[Mark]:
-    """The mark that a message is; what cannot be decoded is counted by the bag's checksums."""
+    """The mark that a message is, if it is one.
+
+    Raises:
+        BagError: It cannot be decoded.
+    """
     decoded = decoder.decode(message.topic, message.data)
     mark = read_mark(decoded, number=message.number, received_ns=message.received_ns)
     return [] if mark is None else [mark]
