@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from vla_core.contract import Contract
-from vla_core.errors import SampleError
+from vla_core.errors import CodecError, SampleError
 from vla_core.sampling import as_of
 from vla_core.types import ImageArray, Observation
 from vla_recorder.bags import Decoder, RawMessage, open_bag
@@ -96,7 +96,11 @@ def read_ticks(
             try:
                 row = rows.read({name: messages[f"0 {name}"] for name in names}, ticks[at])
             except DamagedMessage as error:
-                raise error.reason from error
+                raise CodecError(
+                    "a message cannot be read",
+                    where=error.damage.source,
+                    found=error.damage.reason,
+                ) from error
             images = cast(Mapping[str, ImageArray], row.pictures)  # no policy takes depth
             yield Recorded(
                 heard=_heard(messages, stamp_of, {n: s.topic for n, s in names.items()}),
