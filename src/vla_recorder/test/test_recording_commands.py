@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vla_recorder.recording.commands import Buttons, Command, parse_command
-from vla_recorder.recording.session import RecordingError, Session, mark_values
+from vla_recorder.recording.session import RecordingError, Session
 
 
 def test_text_is_a_command_and_start_may_name_the_task() -> None:
@@ -75,18 +75,3 @@ def test_a_folder_is_named_by_date_and_number() -> None:
     time, _, number = rest.partition("_")
     assert (len(date), len(time)) == (8, 6)
     assert number == episode.number[:8]
-
-
-def test_a_mark_names_a_reason_only_when_there_is_one() -> None:
-    session = Session()
-    episode = session.start(task="stack", operator="ann")
-    values = mark_values(episode, time_ns=5, contract_sha256="c")
-    assert values == {
-        "episode": episode.number,
-        "time_ns": "5",
-        "task": "stack",
-        "operator": "ann",
-        "contract_sha256": "c",
-        "success": "",
-    }
-    assert mark_values(session.stopped("x"), time_ns=5, contract_sha256="c")["bad"] == "x"

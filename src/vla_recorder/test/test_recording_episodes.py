@@ -13,13 +13,14 @@ import yaml
 from mcap.reader import make_reader
 from recording_rig import BEGIN_NS, SECOND_NS, TEXT, Rig, make_contract, stamped
 
-from vla_recorder.nodes import episode_writer
+from vla_recorder.marks import Event
+from vla_recorder.nodes import bag_thread
+from vla_recorder.nodes.bag_thread import BagThread, Settings
 from vla_recorder.nodes.episode_bag import BagTopic, EpisodeBag
-from vla_recorder.nodes.episode_writer import EpisodeWriter, Settings
 from vla_recorder.nodes.episodes import Episodes, Place
 from vla_recorder.recording.commands import Command
 from vla_recorder.recording.pre_roll import Kept, PreRoll
-from vla_recorder.recording.session import Event, RecordingError, Session
+from vla_recorder.recording.session import RecordingError, Session
 from vla_recorder.recording.topics import Raw
 
 MARKS = "/episode_recorder/marks"
@@ -43,7 +44,7 @@ class Recorder:
             action_required=False,
         )
         pre_roll = PreRoll(round(pre_roll_s * SECOND_NS), 10**6)
-        self.writer = EpisodeWriter(settings, monitors, Kept(known), pre_roll)
+        self.writer = BagThread(settings, monitors, Kept(known), pre_roll)
         self.place = Place(
             contract=make_contract(), contract_text=TEXT, output=output, min_free_bytes=1
         )
@@ -292,8 +293,8 @@ class TroubledDisk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_hurt = True
-        monkeypatch.setattr(episode_writer, "SYNC_S", -1.0)  # after each message
-        monkeypatch.setattr(episode_writer, "sync_data", self._sync)
+        monkeypatch.setattr(bag_thread, "SYNC_S", -1.0)  # after each message
+        monkeypatch.setattr(bag_thread, "sync_data", self._sync)
 
     def _sync(self, _folder: Path) -> None:
         was_hurt, self.is_hurt = self.is_hurt, False

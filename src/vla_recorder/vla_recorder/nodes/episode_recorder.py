@@ -17,8 +17,10 @@ from vla_core.errors import CodecError
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.lifecycle import Supervised, run
 from vla_policy.nodes.ros_parameters import declare, read
+from vla_recorder import marks
+from vla_recorder.marks import Event
+from vla_recorder.nodes.bag_thread import BagThread, Settings
 from vla_recorder.nodes.episode_bag import LATCHED_DEPTH, BagTopic
-from vla_recorder.nodes.episode_writer import EpisodeWriter, Settings
 from vla_recorder.nodes.episodes import Episodes, Place
 from vla_recorder.nodes.operator_inputs import Keyboard, OperatorInputs
 from vla_recorder.nodes.recorder_parameters import BUTTONS, EPISODE_RECORDER
@@ -27,10 +29,9 @@ from vla_recorder.recording.commands import KEYS_SHOWN, Buttons, Command
 from vla_recorder.recording.folders import MEGABYTE, prepare
 from vla_recorder.recording.monitor import Pose
 from vla_recorder.recording.pre_roll import Kept, PreRoll
-from vla_recorder.recording.session import Event, RecordingError, Session
+from vla_recorder.recording.session import RecordingError, Session
 from vla_recorder.recording.topics import Role, chunk_bytes, recorded_topics
 
-MARK_TYPE = "diagnostic_msgs/msg/DiagnosticStatus"
 WATCH_S = 0.25  # how often it looks for new publishers, for space, and for what was finished
 
 
@@ -68,12 +69,10 @@ class EpisodeRecorder(Supervised):
             self.get_logger().info(f"keys: {KEYS_SHOWN}")
         self._operator = OperatorInputs(self, buttons, keyboard, self._obey)
         self.entities.append(self._operator.destroy)
-        latched = DurabilityPolicy.TRANSIENT_LOCAL
-        self._status = self.create_publisher(
-            DiagnosticStatus, "~/status", QoSProfile(depth=1, durability=latched)
-        )
+        latched = partial(QoSProfile, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._status = self.create_publisher(DiagnosticStatus, "~/status", latched(depth=1))
         self._marks = self.create_publisher(
-            DiagnosticStatus, "~/marks", QoSProfile(depth=LATCHED_DEPTH, durability=latched)
+            DiagnosticStatus, f"~{marks.SUFFIX}", latched(depth=LATCHED_DEPTH)
         )
         self._looked_s = time.monotonic()
         self.entities += [
@@ -85,9 +84,10 @@ class EpisodeRecorder(Supervised):
     def activate(self) -> None:
         self._subscribe()
         monitors = [entry.monitor for entry in self._inputs]
-        marks = BagTopic(name=self.resolve_topic_name("~/marks"), type=MARK_TYPE, is_latched=True)
+        topic = self.resolve_topic_name(f"~{marks.SUFFIX}")
+        marked = BagTopic(name=topic, type=marks.TYPE, is_latched=True)
         settings = Settings(
-            topics=[*(entry.bag_topic for entry in self._inputs), marks],
+            topics=[*(entry.bag_topic for entry in self._inputs), marked],
             chunk_bytes=chunk_bytes(self._place.contract),
             queue_bytes=self._bytes("queue_mb"),
             frozen_ns=self._nanoseconds("frozen_s"),
@@ -95,7 +95,7 @@ class EpisodeRecorder(Supervised):
         )
         kept = Kept([monitor.recorded for monitor in monitors])
         pre_roll = PreRoll(self._nanoseconds("pre_roll_s"), self._bytes("pre_roll_mb"))
-        writer = EpisodeWriter(settings, monitors, kept, pre_roll)
+        writer = BagThread(settings, monitors, kept, pre_roll)
         self._episodes = Episodes(
             self._place, self._session, writer, tell=self._tell, now_ns=self._now_ns
         )
@@ -161,7 +161,7 @@ class EpisodeRecorder(Supervised):
         """Publish a mark; also called by the writer's thread."""
         mark = DiagnosticStatus(
             level=bytes([Level.OK]),
-            name="episode",
+            name=marks.NAME,
             message=event.value,
             hardware_id=self._place.contract.robot,
             values=[KeyValue(key=key, value=value) for key, value in values.items()],

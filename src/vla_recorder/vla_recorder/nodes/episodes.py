@@ -10,16 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from vla_core.contract import Contract
-from vla_recorder.nodes.episode_writer import EpisodeWriter
+from vla_recorder.marks import Event, mark_values
+from vla_recorder.nodes.bag_thread import BagThread
 from vla_recorder.recording.commands import Command
 from vla_recorder.recording.folders import PARTIAL, check_space
-from vla_recorder.recording.session import (
-    Episode,
-    Event,
-    RecordingError,
-    Session,
-    mark_values,
-)
+from vla_recorder.recording.session import Episode, RecordingError, Session
 
 ANSWER_S = 1.0  # how long an answer waits for the disk
 
@@ -48,7 +43,7 @@ class Episodes:
         self,
         place: Place,
         session: Session,
-        writer: EpisodeWriter,
+        writer: BagThread,
         *,
         tell: Callable[[Event, Mapping[str, str]], bytes],
         now_ns: Callable[[], int],
@@ -193,4 +188,5 @@ class Episodes:
 
     def _mark(self, event: Event, episode: Episode, time_ns: int) -> bytes:
         sha256 = self._place.contract.sha256
-        return self._tell(event, mark_values(episode, time_ns=time_ns, contract_sha256=sha256))
+        values = mark_values(episode.values(), time_ns=time_ns, contract_sha256=sha256)
+        return self._tell(event, values)

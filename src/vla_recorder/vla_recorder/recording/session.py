@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from vla_core.errors import VlaError
 
@@ -15,15 +14,6 @@ class RecordingError(VlaError):
     """A recording that cannot be started, stopped or kept."""
 
     code = "RECORDING"
-
-
-class Event(Enum):
-    """What a mark tells."""
-
-    START = "start"
-    STOP = "stop"
-    DISCARD = "discard"
-    LABEL = "label"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +39,6 @@ class Episode:
         success = "" if self.success is None else str(self.success).lower()
         known = {"task": self.task, "operator": self.operator, "success": success}
         return {"episode": self.number, **known, "bad": self.bad}
-
-
-def mark_values(episode: Episode, *, time_ns: int, contract_sha256: str) -> dict[str, str]:
-    """The key-value pairs of a mark: docs/recording.md."""
-    values = episode.values() | {"time_ns": str(time_ns), "contract_sha256": contract_sha256}
-    if not values["bad"]:
-        del values["bad"]
-    return values
 
 
 class Session:

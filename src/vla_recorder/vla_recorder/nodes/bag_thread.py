@@ -26,7 +26,7 @@ SYNC_S = 1.0  # what is older lies on the disk, so that the end of an episode ne
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Of a writer.
+    """How bags are written, and judged.
 
     Attributes:
         topics: Of the bag; those that are monitored first, in the same order, then the marks'.
@@ -52,7 +52,7 @@ class Outcome:
     fault: str = ""
 
 
-class EpisodeWriter:
+class BagThread:
     """Writes one bag at a time; everything that is asked for happens in the order of asking.
 
     Methods are for one thread, the node's.
