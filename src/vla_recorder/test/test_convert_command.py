@@ -348,3 +348,29 @@ def test_a_bag_that_was_renamed_is_the_same_bag(lab: Lab) -> None:
     assert lab.convert(bag) == 0
     assert lab.convert(bag.rename(lab.folder / "two"), "--append") == 0
     assert len(read(lab).episodes) == 1
+
+
+def test_a_finished_dataset_of_another_format_is_not_taken_for_the_one_asked_for(
+    lab: Lab, capsys: Any
+) -> None:
+    bag = lab.bag(recording(0.5))
+    assert lab.convert(bag) == 0
+    for option in ("--resume", "--append"):
+        assert lab.convert(bag, option, "--format", "v3.0") == 1
+        assert "another format; where" in capsys.readouterr().err
+    assert lab.convert(bag, "--overwrite", "--resume", "--format", "v3.0") == 0
+    assert read(lab).info.version == "v3.0"
+    assert lab.convert(bag, "--append") == 0
+
+
+def test_replacing_can_be_resumed_whatever_is_replaced(lab: Lab) -> None:
+    first, second = lab.bag(recording(0.5), "one"), lab.bag(recording(1, T0 + 99 * SECOND), "two")
+    lab.output.mkdir()
+    (lab.output / "thesis.txt").write_text("mine")
+    again = ("--overwrite", "--resume")
+    assert lab.convert(first, second, *again) == 0
+    assert lab.convert(second, *again) == 0  # which is there, beside another
+    assert [e.length for e in read(lab).episodes] == [20]
+    made = lab.output.stat().st_ino
+    assert lab.convert(second, *again) == 0
+    assert lab.output.stat().st_ino == made  # what is whole is not made again

@@ -136,6 +136,28 @@ def test_p8_kill_9_while_appending_or_replacing_keeps_the_dataset(lab: Lab) -> N
     assert files_of(killed) == after
 
 
+def test_p8_kill_9_while_replacing_and_resume_replaces(lab: Lab) -> None:
+    bags = make_bags(lab)
+    line = command(lab, bags[:1], lab.output)
+    assert subprocess.run(line, capture_output=True).returncode == 0
+    before = files_of(lab.output)
+    work = lab.output.with_name("out.work") / "episodes"
+    line = command(lab, bags, lab.output, "--overwrite", "--workers", "1")
+    process = subprocess.Popen(line, stderr=subprocess.DEVNULL)
+    while not any(folder.suffix == "" for folder in work.glob("*")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert files_of(lab.output) == before
+    done = subprocess.run([*line, "--resume"], capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    assert "episodes were finished before" in done.stderr
+    calm = lab.folder / "calm"
+    assert subprocess.run(command(lab, bags, calm), capture_output=True).returncode == 3
+    assert files_of(lab.output) == files_of(calm)
+
+
 def test_p8_resume_makes_only_what_was_not_committed(lab: Lab) -> None:
     bags = make_bags(lab)
     work = lab.output.with_name("out.work") / "episodes"

@@ -16,7 +16,8 @@ from vla_core.dataset.info import DatasetInfo
 from vla_core.dataset.read import open_dataset
 from vla_core.dataset.staging import read_staged
 from vla_core.dataset.write import write_dataset
-from vla_recorder.bags import open_bag
+from vla_core.errors import VlaError
+from vla_recorder.bags.folder import find_files
 from vla_recorder.convert.checks import read_contract
 from vla_recorder.convert.engine import Engine
 from vla_recorder.convert.errors import ConvertError
@@ -72,9 +73,8 @@ def convert(request: Request, engine: Engine, bar: Bar) -> list[str]:
     existing, work = request.existing, Work(request.output)
     with work.opened(existing):
         scans = _scan(request, contract, engine, bar)
-        replaced = existing.overwrite and not existing.resume
-        before = [] if replaced or not work.output.exists() else read_manifest(work.output)
         tasks, left_out = plan_episodes(scans, contract, text, request.options, work)
+        before = _before(request, [task.folder.name for task in tasks])
         known = {episode["id"] for run in before for episode in run["episodes"]}
         new = [task for task in tasks if task.folder.name not in known]
         if before and not new:
@@ -101,6 +101,43 @@ def convert(request: Request, engine: Engine, bar: Bar) -> list[str]:
     return losses(run)
 
 
+def _before(request: Request, wanted: list[str]) -> list[dict[str, Any]]:
+    """The runs that made the output, if it stays; none if there is none, or it is replaced.
+
+    Args:
+        wanted: Ids of the episodes that were asked for.
+
+    Raises:
+        ConvertError: What stays was not made by this converter, or is of another format.
+    """
+    output, existing = request.output, request.existing
+    if not output.exists() or (existing.overwrite and not existing.resume):
+        return []
+    try:
+        runs = read_manifest(output)
+        _check_version(output, request)
+    except VlaError:
+        if existing.overwrite:
+            return []
+        raise
+    ids = [episode["id"] for run in runs for episode in run["episodes"]]
+    # with overwrite, it stays only if it is what the interrupted conversion has already published
+    return [] if existing.overwrite and ids != wanted else runs
+
+
+def _check_version(output: Path, request: Request) -> None:
+    found = open_dataset(output).info.version
+    wanted = request.version or (found if request.existing.append else DEFAULT_VERSION)
+    if found != wanted:
+        raise ConvertError(
+            "the output has another format",
+            where=str(output),
+            found=found,
+            allowed=wanted,
+            fix="give --format as it was, --overwrite, or another --output",
+        )
+
+
 def _scan(request: Request, contract: Contract, engine: Engine, bar: Bar) -> list[Scan]:
     """Read all bags once.
 
@@ -111,7 +148,7 @@ def _scan(request: Request, contract: Contract, engine: Engine, bar: Bar) -> lis
         ScanTask(bag=bag.absolute(), contract=contract, receive_time=request.options.receive_time)
         for bag in request.bags
     ]
-    total = sum(_size_bytes(bag) for bag in request.bags)
+    total = sum(file.stat().st_size for bag in request.bags for file in find_files(bag).files)
     with bar("reading", total, "B") as progress:
         scans = engine.run(scan, tasks, progress)
     seen: dict[tuple[str, ...], Scan] = {}
@@ -120,11 +157,6 @@ def _scan(request: Request, contract: Contract, engine: Engine, bar: Bar) -> lis
         if other is not scanned:
             raise ConvertError("a bag was given twice", found=f"{other.bag} and {scanned.bag}")
     return scans
-
-
-def _size_bytes(path: Path) -> int:
-    with open_bag(path) as bag:
-        return sum(file.stat().st_size for file in bag.files)
 
 
 def _extract(tasks: Sequence[EpisodeTask], engine: Engine, bar: Bar) -> list[dict[str, Any]]:
