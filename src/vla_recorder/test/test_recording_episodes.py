@@ -204,6 +204,21 @@ def test_a_label_after_the_stop_changes_the_metadata_alone(recorder: Recorder) -
     assert all(topic != MARKS or b'"label"' not in data for topic, _, data in content(folder))
 
 
+@pytest.mark.parametrize("text", ["a: [", "[]", "a: 1"])
+def test_a_label_for_metadata_that_are_none_any_more_is_a_fault_that_is_told(
+    recorder: Recorder, text: str
+) -> None:
+    recorder.obey(Command.START)
+    recorder.receive(2.0)
+    recorder.obey(Command.STOP)
+    recorder.writer._finisher.submit(int).result(10)
+    (folder,) = recorder.output.iterdir()
+    (folder / "metadata.yaml").write_text(text)
+    recorder.obey(Command.FAILURE)
+    wrong = recorder.episodes.leave()[1]
+    assert [f"{folder.name}: not labelled" in fault for fault in wrong] == [True]
+
+
 def test_discard_removes_the_open_bag_and_nothing_else(recorder: Recorder) -> None:
     recorder.obey(Command.START)
     recorder.receive(1.0)

@@ -133,8 +133,8 @@ class BagThread:
         def work() -> None:
             try:
                 relabel(folder, custom)
-            except OSError as error:
-                self._outcomes.put(Outcome(folder=folder, fault=f"not labelled: {error}"))
+            except Exception as error:  # also of metadata that somebody has changed meanwhile
+                self._outcomes.put(Outcome(folder=folder, fault=f"not labelled: {error!r}"))
 
         self._ask(lambda: self._finisher.submit(work))
 

@@ -90,6 +90,7 @@ def relabel(folder: Path, custom: Mapping[str, str]) -> None:
 
     Raises:
         OSError: it is not there any more, or the disk.
+        LookupError, TypeError, ValueError, yaml.YAMLError: its metadata are none any more.
     """
     metadata = yaml.safe_load((folder / METADATA).read_text())["rosbag2_bagfile_information"]
     _write_metadata(folder, metadata, custom)
