@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from vla_core.contract import Contract
 from vla_core.dataset.episode import Feature
-from vla_core.dataset.files import write_text
 from vla_core.dataset.info import DatasetInfo
 from vla_core.dataset.read import open_dataset
 from vla_core.dataset.staging import read_staged
@@ -24,10 +23,11 @@ from vla_recorder.convert.errors import ConvertError
 from vla_recorder.convert.extract import EpisodeTask, extract_episode
 from vla_recorder.convert.layout import layout
 from vla_recorder.convert.manifest import (
+    FILE,
     describe_bag,
     losses,
+    manifest,
     read_manifest,
-    write_manifest,
 )
 from vla_recorder.convert.options import Options
 from vla_recorder.convert.pictures import Fit
@@ -213,16 +213,16 @@ def _write(
         _check_fit(old.info, request.version, contract, tasks[0].fps, features)
         version = old.info.version
     write_dataset(
-        work.fresh_dataset(),
+        work.dataset,
         [*(old.episodes if old else ()), *episodes],
         version=version,
         fps=tasks[0].fps,
         robot_type=contract.robot,
         features=features,
         extra={HASH_KEY: contract.sha256},
+        files={"meta/contract.yaml": text, FILE: manifest(runs)},
+        overwrite=True,  # what an interrupted conversion has left there
     )
-    write_text(work.dataset / "meta" / "contract.yaml", text)
-    write_manifest(work.dataset, runs)
 
 
 def _check_fit(

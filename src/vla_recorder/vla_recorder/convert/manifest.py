@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from vla_core.contract import Contract
-from vla_core.dataset.files import write_text
 from vla_core.json_file import read_object
 from vla_recorder.convert.checks import measure_rates
 from vla_recorder.convert.errors import ConvertError
@@ -85,9 +84,9 @@ def _loss(loss: Mapping[str, Any]) -> str:
     return f"{loss['file']}: {loss['what']}, {messages} messages in {loss['bytes']} bytes"
 
 
-def write_manifest(dataset: Path, runs: Sequence[Mapping[str, Any]]) -> None:
-    """Put it into a dataset."""
-    write_text(dataset / FILE, json.dumps({"runs": runs}, indent=1, ensure_ascii=False) + "\n")
+def manifest(runs: Sequence[Mapping[str, Any]]) -> str:
+    """The text of the file."""
+    return json.dumps({"runs": runs}, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_manifest(dataset: Path) -> list[dict[str, Any]]:

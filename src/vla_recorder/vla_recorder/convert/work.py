@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vla_core.dataset.files import sync_tree
+from vla_core.dataset.files import sync
 from vla_recorder.convert.errors import ConvertError
 
 
@@ -46,11 +45,6 @@ class Work:
     def dataset(self) -> Path:
         """Where the dataset is made."""
         return self.folder / "dataset"
-
-    def fresh_dataset(self) -> Path:
-        """The same, with nothing there."""
-        shutil.rmtree(self.dataset, ignore_errors=True)
-        return self.dataset
 
     def staged(self, name: str) -> Path:
         """Where an episode is staged."""
@@ -93,13 +87,12 @@ class Work:
                 raise
 
     def publish(self) -> None:
-        """Give the dataset its name, and remove all else."""
-        sync_tree(self.dataset)
+        """Give the dataset, which is on the disk, its name, and remove all else."""
         shutil.rmtree(self._replaced, ignore_errors=True)
         if self.output.exists():
             self.output.rename(self._replaced)
         self.dataset.rename(self.output)
-        _sync(self.output.parent)
+        sync(self.output.parent)
         self.remove()
 
     def remove(self) -> None:
@@ -108,11 +101,3 @@ class Work:
 
     def _refused(self, what: str, where: Path, options: str) -> ConvertError:
         return ConvertError(what, where=str(where), fix=f"give {options}, or another --output")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
