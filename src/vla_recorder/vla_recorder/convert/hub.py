@@ -33,9 +33,9 @@ def push(dataset: Path, repository: str, version: str, *, private: bool) -> str:
         commit = api.upload_folder(
             repo_id=repository, repo_type="dataset", folder_path=str(dataset)
         )
-        api.delete_tag(repository, tag=version, repo_type="dataset") if version in {
-            ref.name for ref in api.list_repo_refs(repository, repo_type="dataset").tags
-        } else None
+        tags = api.list_repo_refs(repository, repo_type="dataset").tags
+        if version in {ref.name for ref in tags}:
+            api.delete_tag(repository, tag=version, repo_type="dataset")
         api.create_tag(repository, tag=version, repo_type="dataset")
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ConvertError(
