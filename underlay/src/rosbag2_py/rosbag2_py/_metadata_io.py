@@ -10,6 +10,7 @@ import yaml
 from rclpy.duration import Duration
 from rclpy.time import Time
 
+from rosbag2_py._bag_yaml import DAMAGED, MAX_CHARACTERS, load
 from rosbag2_py._qos import QoS, to_rclcpp_qos_vector
 from rosbag2_py._storage import (
     VERSION,
@@ -49,8 +50,10 @@ class MetadataIo:
         folder = Path(uri)
         path = folder / FILE_NAME
         try:
-            metadata = _decode(yaml.safe_load(path.read_text(encoding="utf-8"))[_ROOT])
-        except (yaml.YAMLError, LookupError, TypeError, ValueError) as error:
+            with path.open(encoding="utf-8") as file:
+                text = file.read(MAX_CHARACTERS + 1)
+            metadata = _decode(load(text)[_ROOT])
+        except DAMAGED as error:
             raise RuntimeError(f"Exception on parsing info file: {path}: {error!r}") from error
         metadata.bag_size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
         return metadata
@@ -61,7 +64,10 @@ class MetadataIo:
 
     def deserialize_metadata(self, text: str) -> BagMetadata:
         """Read the text that storages keep."""
-        return _decode(yaml.safe_load(text))
+        try:
+            return _decode(load(text))
+        except DAMAGED as error:
+            raise RuntimeError(f"damaged metadata in a bag's file: {error!r}") from error
 
 
 def _dump(values: dict[str, Any], file: Any = None) -> Any:

@@ -10,6 +10,8 @@ import yaml
 from rclpy.duration import Duration as RclpyDuration
 from rclpy.qos import QoSProfile
 
+from rosbag2_py._bag_yaml import DAMAGED, load
+
 NANOSECONDS = 1_000_000_000
 INFINITE_NS = 2**63 - 1
 # What Cyclone DDS, Fast DDS and Connext called infinite in Foxy. Source: rosbag2's qos.cpp.
@@ -206,7 +208,10 @@ def qos_to_yaml(profiles: Sequence[QoS]) -> str:
 
 def to_rclcpp_qos_vector(text: str, version: int) -> list[QoS]:
     """Read the text that storages keep with a topic; it tells its own version."""
-    return [QoS.from_dict(values) for values in yaml.safe_load(text) or []]
+    try:
+        return [QoS.from_dict(values) for values in load(text) or []]
+    except DAMAGED as error:
+        raise RuntimeError(f"damaged QoS profiles of a topic: {error!r}") from error
 
 
 def convert_rclcpp_qos_to_rclpy_qos(qos: QoS) -> QoSProfile:

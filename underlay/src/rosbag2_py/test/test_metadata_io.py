@@ -3,7 +3,12 @@
 import pytest
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
-from rosbag2_py import Info, MetadataIo, convert_rclcpp_qos_to_rclpy_qos
+from rosbag2_py import (
+    Info,
+    MetadataIo,
+    convert_rclcpp_qos_to_rclpy_qos,
+    to_rclcpp_qos_vector,
+)
 
 # As the emitter of rosbag2 spells it in ROS 2 Jazzy: nothing is quoted, an empty map is ~.
 JAZZY = """rosbag2_bagfile_information:
@@ -113,6 +118,29 @@ def test_text_of_info_is_upstreams(tmp_path, monkeypatch):
     )
 
 
+# Small texts that would take the machine's stack, memory or time.
+HOSTILE = [
+    ("[" * 100_000, "nested"),
+    ("".join(f"{'  ' * depth}a:\n" for depth in range(40)), "nested"),
+    ("a: &a [x]\nb: [*a, *a]", "aliases"),
+    (f"a: {'x' * (4 << 20)}", "characters"),
+]
+
+
+@pytest.mark.parametrize(("text", "found"), HOSTILE)
+def test_hostile_yaml_in_a_bags_file_is_refused(text, found):
+    with pytest.raises(RuntimeError, match=found):
+        MetadataIo().deserialize_metadata(text)
+    with pytest.raises(RuntimeError, match=found):
+        to_rclcpp_qos_vector(text, 9)
+
+
+@pytest.mark.parametrize("text", ["- 1", "- {depth: x}", "5", "- [", "- {depth: 1}"])
+def test_damaged_qos_profiles_are_refused_with_their_reason(text):
+    with pytest.raises(RuntimeError, match="damaged QoS profiles"):
+        to_rclcpp_qos_vector(text, 9)
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -122,6 +150,9 @@ def test_text_of_info_is_upstreams(tmp_path, monkeypatch):
         (JAZZY.replace("version: 9", "version: 10"), "version 10"),
         (JAZZY.replace("reliability: reliable", "reliability: sure"), "sure"),
         (JAZZY.replace("  duration:\n    nanoseconds: 2500000001\n", "", 1), "duration"),
+        (JAZZY.replace("custom_data: ~", "custom_data: [1]"), "AttributeError"),
+        (JAZZY.replace("nanoseconds: 2500000001", f"nanoseconds: {10**30}"), "OverflowError"),
+        *HOSTILE,
     ],
 )
 def test_damaged_metadata_is_refused_with_its_reason(tmp_path, text, found):
