@@ -16,15 +16,34 @@ from vla_core.contract import Contract
 from vla_core.json_file import read_object
 from vla_recorder.convert.checks import measure_rates
 from vla_recorder.convert.errors import ConvertError
+from vla_recorder.convert.options import ActionSource, Options
 from vla_recorder.convert.scan import Scan
 from vla_recorder.convert.sources import sensors
 
 FILE: Final = "meta/conversion.json"
 MAX_BYTES: Final = 256 << 20
+_MADE_AS: Final = 2  # to be raised when the same options make other episodes than before
 
 
-def identity(parts: Mapping[str, Any]) -> str:
-    """A name for what is made of these, equal for equal ones."""
+def identity(
+    scanned: Scan,
+    contract: Contract,
+    options: Options,
+    *,
+    fps: float,
+    action: ActionSource,
+    about: Mapping[str, Any],
+) -> str:
+    """A name for an episode: the same where the same is made, whatever the bag is called."""
+    parts = {
+        "made_as": _MADE_AS,
+        "bag_sha256": sorted(scanned.sha256.values()),
+        "contract": contract.sha256,
+        "fps": fps,
+        "action": action.value,
+        "options": options.plain(),
+        **about,
+    }
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

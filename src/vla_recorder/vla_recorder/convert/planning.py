@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from vla_core.contract import Contract
 from vla_recorder.convert.checks import (
@@ -12,7 +13,7 @@ from vla_recorder.convert.checks import (
     common_depth,
 )
 from vla_recorder.convert.clock import pieces
-from vla_recorder.convert.episodes import Marked, episodes
+from vla_recorder.convert.episodes import Mark, Marked, episodes
 from vla_recorder.convert.errors import ConvertError
 from vla_recorder.convert.extract import EpisodeTask
 from vla_recorder.convert.layout import layout
@@ -21,8 +22,6 @@ from vla_recorder.convert.options import ActionSource, Options
 from vla_recorder.convert.pictures import Fit
 from vla_recorder.convert.scan import Scan
 from vla_recorder.convert.work import Work
-
-_MADE_AS = 2  # to be raised when the same options make other episodes than before
 
 
 def plan_episodes(
@@ -70,14 +69,13 @@ def _unwanted(marked: Marked, scanned: Scan, options: Options) -> str:
         return "discarded"
     if marked.label.bad and not options.include_bad:
         return f"bad: {marked.label.bad}"
-    if marked.stop is not None and not _overlaps(marked, scanned, options.receive_time):
+    if marked.stop is not None and not _overlaps(marked.stop, scanned, options.receive_time):
         return "ended before this bag begins"  # its marks were kept for late subscribers
     return ""
 
 
-def _overlaps(marked: Marked, scanned: Scan, by_receipt: bool) -> bool:
-    assert marked.stop is not None
-    stop_ns = marked.stop.received_ns if by_receipt else marked.stop.time_ns
+def _overlaps(stop: Mark, scanned: Scan, by_receipt: bool) -> bool:
+    stop_ns = stop.received_ns if by_receipt else stop.time_ns
     return any(len(t) and int(t.stamps_ns.min()) < stop_ns for t in scanned.times.values())
 
 
@@ -91,46 +89,24 @@ def _task(
     work: Work,
 ) -> EpisodeTask:
     label = marked.label
-    text = options.task or label.task
-    if not text:
-        raise ConvertError(
-            "an episode has no task in words",
-            where=f"{scanned.bag}, {marked.episode or 'whole bag'}",
-            fix="give it: --task",
-        )
-    first = marked.start.number if marked.start else 0
-    last = marked.stop.number if marked.stop else scanned.messages
-    touched = tuple(
-        piece
-        for piece in pieces(scanned.cuts, scanned.messages)
-        if piece[0] <= last and first < piece[1]
-    )
+    touched = _touched(scanned, marked)
     fps = options.fps or contract.policy_rate_hz
-    about = {
+    about: dict[str, Any] = {
         "episode": marked.episode,
-        "task": text,
+        "task": _text(scanned, marked, options),
         "operator": label.operator,
         "success": label.success,
         "bad": label.bad,
         "cut": marked.cut,
     }
-    made_of = {
-        "made_as": _MADE_AS,
-        "bag_sha256": sorted(scanned.sha256.values()),
-        "contract": contract.sha256,
-        "fps": fps,
-        "action": action.value,
-        "options": options.plain(),
-        **about,
-    }
-    name = identity(made_of)
+    name = identity(scanned, contract, options, fps=fps, action=action, about=about)
     return EpisodeTask(
         bag=scanned.bag.absolute(),
         folder=work.staged(name),
         contract=contract,
         options=options,
         fps=fps,
-        text=text,
+        text=about["task"],
         marked=marked,
         action=action,
         topics=scanned.topics,
@@ -138,4 +114,30 @@ def _task(
         pieces=touched,
         depth=depth,
         about={"id": name, "bag": scanned.bag.name, **about},
+    )
+
+
+def _text(scanned: Scan, marked: Marked, options: Options) -> str:
+    """The task in words.
+
+    Raises:
+        ConvertError: Nobody has told it.
+    """
+    if text := options.task or marked.label.task:
+        return text
+    raise ConvertError(
+        "an episode has no task in words",
+        where=f"{scanned.bag}, {marked.episode or 'whole bag'}",
+        fix="give it: --task",
+    )
+
+
+def _touched(scanned: Scan, marked: Marked) -> tuple[tuple[int, int], ...]:
+    """The pieces of a bag in which an episode lies."""
+    first = marked.start.number if marked.start else 0
+    last = marked.stop.number if marked.stop else scanned.messages
+    return tuple(
+        piece
+        for piece in pieces(scanned.cuts, scanned.messages)
+        if piece[0] <= last and first < piece[1]
     )
