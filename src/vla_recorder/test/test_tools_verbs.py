@@ -210,6 +210,65 @@ def test_info_counts_without_reading_the_data(
     assert "pick the cube: 2" in capsys.readouterr().out
 
 
+def with_accounts(folder: Path, bag: str) -> Path:
+    """A dataset that was converted from a bag and, to have all, imported from a file."""
+    small(folder)
+    run = {"bags": [{"name": bag}], "episodes": [{"id": bag}]}
+    (folder / "meta/conversion.json").write_text(json.dumps({"runs": [run]}))
+    imported = {"episodes": [{"file": bag}], "losses": [{"where": bag, "what": "\u00fcber"}]}
+    (folder / "meta/import.json").write_text(json.dumps(imported))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "at"),
+    [
+        ("delete", ["--episodes", "0"], ""),
+        ("filter", ["--min-s", "0.3"], ""),
+        ("split", ["--part", "all=rest"], "all"),
+        ("stats", [], ""),
+        ("convert", ["--format", "v3.0"], ""),
+    ],
+)
+def test_of_what_a_dataset_was_made_goes_with_its_episodes(
+    tmp_path: Path, verb: str, options: list[str], at: str
+) -> None:
+    source = with_accounts(tmp_path / "source", "monday")
+    if verb == "delete":
+        assert main(["merge", *[str(source)] * 2, str(tmp_path / "two")]) == 0
+        source = tmp_path / "two"
+    assert main([verb, str(source), str(tmp_path / "out"), *options]) == 0
+    for name in ("meta/conversion.json", "meta/import.json"):
+        made = (tmp_path / "out" / at / name).read_text()
+        assert made == (source / name).read_text()
+
+
+def test_merge_puts_accounts_one_after_another(tmp_path: Path) -> None:
+    roots = [with_accounts(tmp_path / name, name) for name in ("a", "b")]
+    roots.insert(1, small(tmp_path / "c"))  # of nothing that is known
+    assert main(["merge", *map(str, roots), str(tmp_path / "out")]) == 0
+    conversion, imported = (
+        json.loads((tmp_path / "out/meta" / name).read_text())
+        for name in ("conversion.json", "import.json")
+    )
+    assert [run["bags"][0]["name"] for run in conversion["runs"]] == ["a", "b"]
+    assert imported == {
+        "episodes": [{"file": "a"}, {"file": "b"}],
+        "losses": [{"where": name, "what": "\u00fcber"} for name in "ab"],
+    }
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"runs": 1}', b"[]", b"\xff"])
+def test_merge_refuses_a_damaged_account(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = with_accounts(tmp_path / "a", "a")
+    (source / "meta/conversion.json").write_bytes(content)
+    assert main(["merge", str(source), str(source), str(tmp_path / "out")]) == 1
+    assert "conversion.json" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 MAKERS = {
     "merge": ["{source}", "{source}", "{out}"],
     "split": ["{source}", "{out}", "--part", "all=rest"],

@@ -6,10 +6,9 @@ Numbers, pictures and their encoding stay as they are.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
 
 import pyarrow as pa
 
@@ -18,8 +17,8 @@ from vla_core.dataset.info import DatasetError
 from vla_core.dataset.read import open_dataset
 from vla_recorder.cli.command import DONE
 from vla_recorder.key_names import check_renaming, openpi_names, renamed
-from vla_recorder.tools.contract_file import contract_file
-from vla_recorder.tools.output import add_output, make_dataset, new_folder, refuse_existing
+from vla_recorder.tools.carried import carried_files
+from vla_recorder.tools.output import Chosen, add_output, every, make_dataset
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,46 +76,25 @@ def convert_version(
     Raises:
         DatasetError: The source is damaged, the output exists, or names do not fit.
     """
-    refuse_existing(output)
-    dataset, names = open_dataset(source), names or {}
+    dataset, names = open_dataset(source), dict(names or {})
     check_renaming(dataset.info.features, names)
     info = replace(dataset.info, features=renamed(dataset.info.features, names))
-    with new_folder(output) as folder:
-        episodes = _Renamed(dataset.episodes, names)
-        make_dataset(folder, episodes, info, version, contract_file(source))
+    episodes = Chosen(every(dataset.episodes), lambda episode: _renamed(episode, names))
+    make_dataset(output, episodes, info, version, carried_files(source))
     return len(dataset.episodes)
 
 
-class _Renamed(Sequence[Episode]):
-    """Episodes under other names, each looked up when it is asked for."""
+def _renamed(episode: Episode, names: Mapping[str, str]) -> Episode:
+    def read() -> pa.Table:
+        table = episode.read()
+        return table.rename_columns([names.get(name, name) for name in table.column_names])
 
-    def __init__(self, episodes: Sequence[Episode], names: Mapping[str, str]) -> None:
-        self._episodes, self._names = episodes, names
-
-    def __len__(self) -> int:
-        return len(self._episodes)
-
-    @overload
-    def __getitem__(self, index: int) -> Episode: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> _Renamed: ...
-
-    def __getitem__(self, index: int | slice) -> Episode | _Renamed:
-        if isinstance(index, slice):
-            return _Renamed(self._episodes[index], self._names)
-        episode, names = self._episodes[index], self._names
-
-        def read() -> pa.Table:
-            table = episode.read()
-            return table.rename_columns([names.get(name, name) for name in table.column_names])
-
-        return replace(
-            episode,
-            clips=renamed(episode.clips, names),
-            stats=renamed(episode.stats, names),
-            read=read,
-        )
+    return replace(
+        episode,
+        clips=renamed(episode.clips, names),
+        stats=renamed(episode.stats, names),
+        read=read,
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:

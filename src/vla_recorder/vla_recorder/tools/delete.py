@@ -7,9 +7,9 @@ from pathlib import Path
 
 from vla_core.dataset.read import open_dataset
 from vla_recorder.cli.command import DONE
+from vla_recorder.tools.carried import carried_files
 from vla_recorder.tools.choice import parse_episodes, spans
-from vla_recorder.tools.contract_file import contract_file
-from vla_recorder.tools.output import Chosen, add_output, make_dataset, new_folder, refuse_existing
+from vla_recorder.tools.output import Chosen, add_output, make_dataset
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +21,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The verb."""
-    refuse_existing(options.output)
     dataset = open_dataset(options.dataset)
     total = len(dataset.episodes)
     gone = set(parse_episodes(options.episodes, total))
     chosen = Chosen([(dataset.episodes, at) for at in range(total) if at not in gone])
-    with new_folder(options.output) as folder:
-        make_dataset(folder, chosen, dataset.info, options.format, contract_file(dataset.root))
+    files = carried_files(dataset.root)
+    make_dataset(options.output, chosen, dataset.info, options.format, files)
     print(f"{options.output}: {len(chosen)} episodes, without {spans(gone)}")
     return DONE

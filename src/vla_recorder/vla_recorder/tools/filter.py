@@ -10,10 +10,10 @@ from pathlib import Path
 from vla_core.dataset.episode import Episode
 from vla_core.dataset.read import open_dataset
 from vla_recorder.cli.command import DONE
+from vla_recorder.tools.carried import carried_files
 from vla_recorder.tools.choice import spans
-from vla_recorder.tools.contract_file import contract_file
 from vla_recorder.tools.info import LABELS, label
-from vla_recorder.tools.output import Chosen, add_output, make_dataset, new_folder, refuse_existing
+from vla_recorder.tools.output import Chosen, add_output, make_dataset
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The verb; says which episodes are left out, and why."""
-    refuse_existing(options.output)
     dataset = open_dataset(options.dataset)
     kept: list[int] = []
     gone: dict[str, list[int]] = defaultdict(list)
@@ -45,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
     chosen = Chosen([(dataset.episodes, at) for at in kept])
     for reason, numbers in gone.items():
         print(f"left out, {reason}: {spans(numbers)}")
-    with new_folder(options.output) as folder:
-        make_dataset(folder, chosen, dataset.info, options.format, contract_file(dataset.root))
+    files = carried_files(dataset.root)
+    make_dataset(options.output, chosen, dataset.info, options.format, files)
     print(f"{options.output}: {len(kept)} of {len(dataset.episodes)} episodes")
     return DONE
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from vla_core.dataset.info import DatasetError, DatasetInfo
 from vla_core.dataset.read import Dataset, open_dataset
 from vla_recorder.cli.command import DONE
+from vla_recorder.tools.carried import merged_files
 from vla_recorder.tools.compare import differences
-from vla_recorder.tools.contract_file import HASH_KEY, contract_file
-from vla_recorder.tools.output import Chosen, add_output, make_dataset, new_folder, refuse_existing
+from vla_recorder.tools.contract_file import HASH_KEY
+from vla_recorder.tools.output import Chosen, add_output, every, make_dataset
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +27,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The verb."""
-    refuse_existing(options.output)
     datasets = [open_dataset(root) for root in options.datasets]
     info = agreed(datasets, drop_contract=options.drop_contract)
-    chosen = Chosen([(d.episodes, at) for d in datasets for at in range(len(d.episodes))])
-    contract = None if options.drop_contract else contract_file(datasets[0].root)
-    with new_folder(options.output) as folder:
-        make_dataset(folder, chosen, info, options.format, contract)
+    chosen = Chosen([place for dataset in datasets for place in every(dataset.episodes)])
+    files = merged_files(options.datasets, contract=not options.drop_contract)
+    make_dataset(options.output, chosen, info, options.format, files)
     print(f"{options.output}: {len(chosen)} episodes of {len(datasets)} datasets")
     return DONE
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import overload
 
 from vla_core.dataset.episode import Episode
+from vla_core.dataset.files import sync, sync_tree
 from vla_core.dataset.info import DatasetError, DatasetInfo
 from vla_core.dataset.write import write_dataset
 from vla_recorder.tools.contract_file import CONTRACT, HASH_KEY
@@ -18,10 +19,19 @@ FORMATS = ("v2.1", "v3.0")
 
 
 class Chosen(Sequence[Episode]):
-    """Some episodes of some datasets, each looked up when it is asked for."""
+    """Some episodes of some datasets, each looked up when it is asked for.
 
-    def __init__(self, places: Sequence[tuple[Sequence[Episode], int]]) -> None:
-        self._places = places
+    Args:
+        places: Of each, where it lies.
+        change: What becomes of it.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[tuple[Sequence[Episode], int]],
+        change: Callable[[Episode], Episode] | None = None,
+    ) -> None:
+        self._places, self._change = places, change
 
     def __len__(self) -> int:
         return len(self._places)
@@ -34,9 +44,14 @@ class Chosen(Sequence[Episode]):
 
     def __getitem__(self, index: int | slice) -> Episode | Chosen:
         if isinstance(index, slice):
-            return Chosen(self._places[index])
+            return Chosen(self._places[index], self._change)
         episodes, at = self._places[index]
-        return episodes[at]
+        return self._change(episodes[at]) if self._change else episodes[at]
+
+
+def every(episodes: Sequence[Episode]) -> list[tuple[Sequence[Episode], int]]:
+    """The places of all episodes of a dataset, for ``Chosen``."""
+    return [(episodes, at) for at in range(len(episodes))]
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -65,54 +80,53 @@ def refuse_existing(path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder beside ``path`` to write into, which takes its name when all is done."""
+    """A folder beside ``path`` to write into, which takes its name when all is on the disk."""
     refuse_existing(path)
     partial = path.with_name(path.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
+        sync_tree(partial)
         partial.rename(path)
+        sync(path.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
 def make_dataset(
-    folder: Path,
+    output: Path,
     episodes: Sequence[Episode],
     info: DatasetInfo,
     version: str | None,
-    contract: Path | None,
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, str],
 ) -> None:
-    """Writes episodes of datasets that are described by ``info``, with their contract.
+    """Writes episodes of datasets that are described by ``info``.
 
     Args:
-        folder: An empty one, or none.
+        output: Where nothing is.
         version: Of the format; None is that of ``info``.
-        contract: Its file; None where there is none to go with it.
-        files: More of them, by their path inside the dataset.
+        files: What goes with them, as ``carried_files`` gives it.
 
     Raises:
-        DatasetError: No episodes, or they cannot be written.
+        DatasetError: No episodes, there is something, or they cannot be written.
     """
+    refuse_existing(output)
     if not len(episodes):
         raise DatasetError(
-            "no episode is left", where=str(folder), allowed="at least 1", fix="choose others"
+            "no episode is left", where=str(output), allowed="at least 1", fix="choose others"
         )
-    extra, more = dict(info.extra), dict(files or {})
-    if contract is None:
+    extra = dict(info.extra)
+    if str(CONTRACT) not in files:
         extra.pop(HASH_KEY, None)
-    else:
-        more[str(CONTRACT)] = contract.read_text(encoding="utf-8")
     write_dataset(
-        folder,
+        output,
         episodes,
         version=version or ("v2.1" if info.version == "v2.0" else info.version),
         fps=info.fps,
         robot_type=info.robot_type,
         features=info.features,
         extra=extra,
-        files=more,
+        files=files,
     )

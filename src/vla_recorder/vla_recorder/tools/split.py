@@ -12,14 +12,13 @@ import numpy as np
 from vla_core.dataset.info import DatasetError
 from vla_core.dataset.read import open_dataset
 from vla_recorder.cli.command import DONE
+from vla_recorder.tools.carried import carried_files
 from vla_recorder.tools.choice import parse_episodes, spans
-from vla_recorder.tools.contract_file import contract_file
 from vla_recorder.tools.output import (
     FORMATS,
     Chosen,
     make_dataset,
     new_folder,
-    refuse_existing,
 )
 
 REST = "rest"
@@ -43,15 +42,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The verb."""
-    refuse_existing(options.output)
     dataset = open_dataset(options.dataset)
     parts = divide(options.parts, len(dataset.episodes), options.seed)
+    files = carried_files(dataset.root)
     with new_folder(options.output) as folder:
         for name, numbers in parts.items():
             chosen = Chosen([(dataset.episodes, at) for at in numbers])
-            make_dataset(
-                folder / name, chosen, dataset.info, options.format, contract_file(dataset.root)
-            )
+            make_dataset(folder / name, chosen, dataset.info, options.format, files)
     for name, numbers in parts.items():
         print(f"{options.output / name}: {len(numbers)} episodes, {spans(numbers)}")
     return DONE

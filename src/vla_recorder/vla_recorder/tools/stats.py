@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from tqdm import tqdm
@@ -23,9 +22,9 @@ from vla_core.dataset.statistics import (
     table_statistics,
 )
 from vla_recorder.cli.command import DONE
+from vla_recorder.tools.carried import carried_files
 from vla_recorder.tools.columns import camera_features, dimension_names
-from vla_recorder.tools.contract_file import contract_file
-from vla_recorder.tools.output import FORMATS, make_dataset, new_folder, refuse_existing
+from vla_recorder.tools.output import FORMATS, Chosen, every, make_dataset
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,10 +42,9 @@ def run(options: argparse.Namespace) -> int:
     dataset = open_dataset(options.dataset)
     features, episodes = dataset.info.features, dataset.episodes
     if options.output is not None:
-        refuse_existing(options.output)
-        with new_folder(options.output) as folder:
-            bare, contract = _Bare(episodes), contract_file(dataset.root)
-            make_dataset(folder, bare, dataset.info, options.format, contract)
+        bare = Chosen(every(episodes), lambda episode: replace(episode, stats={}))
+        files = carried_files(dataset.root)
+        make_dataset(options.output, bare, dataset.info, options.format, files)
         print(f"{options.output}: {len(episodes)} episodes")
         return DONE
     numbers = tqdm(range(len(episodes)), desc="stats", unit="episode", disable=None)
@@ -68,27 +66,6 @@ def episode_statistics(episode: Episode, features: Mapping[str, Feature]) -> dic
         else:
             found[camera] = image_statistics(table[camera], camera)
     return {name: found[name] for name in features if name in found}
-
-
-class _Bare(Sequence[Episode]):
-    """Episodes without their statistics: the writer takes them from the data."""
-
-    def __init__(self, episodes: Sequence[Episode]) -> None:
-        self._episodes = episodes
-
-    def __len__(self) -> int:
-        return len(self._episodes)
-
-    @overload
-    def __getitem__(self, index: int) -> Episode: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Episode]: ...
-
-    def __getitem__(self, index: int | slice) -> Episode | Sequence[Episode]:
-        if isinstance(index, slice):
-            return _Bare(self._episodes[index])
-        return replace(self._episodes[index], stats={})
 
 
 def text(whole: Mapping[str, Statistics], features: Mapping[str, Feature]) -> str:
