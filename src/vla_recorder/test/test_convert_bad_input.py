@@ -264,6 +264,14 @@ def test_a_mark_that_cannot_be_decoded_is_counted_and_costs_no_more(lab: Lab, ca
     assert lab.run()["episodes"][0]["episode"] == "a"
 
 
+def test_marks_of_a_type_with_other_fields_are_counted(lab: Lab) -> None:
+    first = mark("start", "a", T0)
+    odd = replace(first, data=b"\0\1\0\0\7\0\0\0")
+    sent = [odd, *recording(0.5)]
+    assert lab.convert(lab.bag(sent, definitions={MARKS: "int32 name"})) == 3
+    assert lab.run()["bags"][0]["dropped_messages"] == {MARKS: {"cannot be decoded": 1}}
+
+
 def test_an_episode_without_a_message_of_a_stream_is_told_as_lost(lab: Lab) -> None:
     before = [one for one in recording(0.5, T0 - HOUR) if one.topic == TOP]
     marks = [mark("stop", "a", T0 - HOUR + SECOND // 2), mark("start", "b", T0)]

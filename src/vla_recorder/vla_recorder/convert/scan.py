@@ -140,7 +140,7 @@ def _read(
         if message.topic in marked:
             try:
                 marks += _mark(decoder, message)
-            except BagError:
+            except (BagError, AttributeError, TypeError):  # that name, with other fields
                 counted = lost.setdefault(message.topic, Counter())
                 counted["cannot be decoded"] += 1
         else:
