@@ -31,6 +31,7 @@ from dataset_rig import (
 
 from vla_core.dataset import layout_v3
 from vla_core.dataset.episode import Clip, Episode
+from vla_core.dataset.files import check_output
 from vla_core.dataset.info import NUMBERS, STANDARD, DatasetError
 from vla_core.dataset.read import open_dataset
 from vla_core.dataset.staging import read_staged
@@ -255,6 +256,28 @@ def test_an_output_that_exists_is_kept(
     assert files_of(root) == before
 
 
+@pytest.mark.parametrize("place", ["d", "d.partial"])
+def test_what_is_no_dataset_is_never_replaced(
+    place: str, staged: Sequence[Episode], tmp_path: Path
+) -> None:
+    (tmp_path / place).mkdir()
+    (tmp_path / place / "diary.txt").write_text("precious")
+    with pytest.raises(DatasetError, match=r"no dataset|something else.*diary"):
+        write(tmp_path / "d", staged[:1], "v2.1", overwrite=True)
+    assert (tmp_path / place / "diary.txt").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == [place]
+
+
+def test_a_dataset_does_not_replace_what_it_is_made_of(tmp_path: Path) -> None:
+    (tmp_path / "d/meta").mkdir(parents=True)
+    (tmp_path / "d/meta/info.json").write_text("{}")
+    (tmp_path / "d/bags/one").mkdir(parents=True)
+    for source in (tmp_path / "d", tmp_path / "d/bags/one"):
+        with pytest.raises(DatasetError, match="what it is made of"):
+            check_output(tmp_path / "d", overwrite=True, sources=[source])
+    check_output(tmp_path / "d", overwrite=True, sources=[tmp_path / "other"])
+
+
 def damaged(episode: Episode, kind: str) -> Episode:
     clip, table = episode.clips[TOP], episode.read()
     return {
@@ -334,7 +357,7 @@ def test_a_killed_writer_never_leaves_half_a_dataset(
             process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         process.stdout.close()
-        left = tmp_path / "d" if (tmp_path / "d").exists() else tmp_path / "d.old"
+        left = tmp_path / "d" if (tmp_path / "d").exists() else tmp_path / ".d.replaced"
         if left.exists():
             assert files_of(left) == expected
     assert files_of(write(tmp_path / "d", staged, version, overwrite=True)) == expected
@@ -354,9 +377,11 @@ def test_two_writers_of_one_dataset_do_not_mix(staged: Sequence[Episode], tmp_pa
 def test_what_another_writer_is_about_to_replace_is_left_alone(
     staged: Sequence[Episode], tmp_path: Path
 ) -> None:
-    for name in ("d.old", "d.partial"):
+    for name in (".d.replaced", "d.partial"):
         (tmp_path / name).mkdir()
-    (tmp_path / "d.old" / "precious").write_text("data")
+    meta = tmp_path / ".d.replaced" / "meta"
+    meta.mkdir()
+    (meta / "info.json").write_text("data")
     other = os.open(tmp_path / "d.partial", os.O_RDONLY)
     try:  # between its two renames
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -365,7 +390,7 @@ def test_what_another_writer_is_about_to_replace_is_left_alone(
     finally:
         os.close(other)
     assert not (tmp_path / "d").exists()
-    assert (tmp_path / "d.old" / "precious").read_text() == "data"
+    assert (meta / "info.json").read_text() == "data"
     write(tmp_path / "d", staged[:1], "v2.1", overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
