@@ -374,3 +374,10 @@ def test_replacing_can_be_resumed_whatever_is_replaced(lab: Lab) -> None:
     made = lab.output.stat().st_ino
     assert lab.convert(second, *again) == 0
     assert lab.output.stat().st_ino == made  # what is whole is not made again
+
+
+def test_depth_keeps_its_name_under_those_of_openpi(tmp_path: Path) -> None:
+    lab = depth_lab(tmp_path, "16UC1")
+    bag = lab.bag(with_depth(lambda t, index: image("/deep", t, depth_mm(index), "16UC1")))
+    assert lab.convert(bag, "--keys", "openpi") == 0
+    assert {"state", "actions", "top", "observation.depth.deep"} <= {*read(lab).info.features}
