@@ -18,9 +18,9 @@ STATS_RTOL, STATS_ATOL = 1e-6, 1e-7
 
 def make(folder: Path) -> None:
     """Datasets of both versions, with every kind of feature, from the same episodes."""
+    from vla_core.dataset.encoding import Encoding
     from vla_core.dataset.episode import Feature
     from vla_core.dataset.staging import EpisodeWriter
-    from vla_core.dataset.video import Encoding
     from vla_core.dataset.write import write_dataset
 
     names = ("height", "width", "channels")

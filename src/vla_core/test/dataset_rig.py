@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vla_core.dataset.encoding import Encoding
 from vla_core.dataset.episode import Episode, Feature
 from vla_core.dataset.staging import EpisodeWriter
-from vla_core.dataset.video import Encoding
 
 FPS = 30.0
 TOP, WRIST, DEPTH = "observation.images.top", "observation.images.wrist", "observation.depth.top"

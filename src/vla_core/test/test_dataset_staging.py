@@ -24,9 +24,10 @@ from dataset_rig import (
 )
 
 from vla_core.dataset.columns import columns, numbers
+from vla_core.dataset.encoding import Encoding
 from vla_core.dataset.info import NUMBERS, DatasetError
 from vla_core.dataset.staging import EpisodeWriter, read_staged
-from vla_core.dataset.video import Encoding, decode
+from vla_core.dataset.video import decode
 
 
 def writer(folder: Path) -> EpisodeWriter:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from vla_core.dataset.columns import numbers
+from vla_core.dataset.encoding import Encoding, VideoWriter
 from vla_core.dataset.episode import Clip
 from vla_core.dataset.read import open_dataset
 from vla_core.dataset.statistics import (
@@ -25,7 +26,7 @@ from vla_core.dataset.statistics import (
     quantiles,
     sample_places,
 )
-from vla_core.dataset.video import Encoding, VideoWriter, decode
+from vla_core.dataset.video import decode
 
 GOLDEN = Path(__file__).resolve().parents[3] / "test" / "golden" / "lerobot"
 POINTS = list(QUANTILES.values())

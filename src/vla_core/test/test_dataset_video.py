@@ -10,20 +10,16 @@ import numpy as np
 import pytest
 from dataset_rig import file_size_limit
 
-from vla_core.dataset.encoding import ENCODERS
+from vla_core.dataset.encoding import ENCODERS, Encoding, VideoWriter, available_codecs
 from vla_core.dataset.episode import Clip
 from vla_core.dataset.info import DatasetError
 from vla_core.dataset.joining import join
 from vla_core.dataset.video import (
-    Encoding,
-    VideoWriter,
-    available_codecs,
     count_frames,
     decode,
     decode_some,
     facts,
     packet_times,
-    video_info,
 )
 
 CODECS = ("h264", "hevc", "av1")
@@ -149,7 +145,7 @@ def test_the_same_frames_give_the_same_bytes_whatever_else_runs(
 
 def test_the_block_about_a_video_is_as_lerobot_writes_it(tmp_path: Path) -> None:
     clip = encode(tmp_path / "a.mp4", levels(3), Encoding(codec="av1"))
-    assert video_info(clip.file) == {
+    assert facts(clip.file).info == {
         "video.height": 48,
         "video.width": 64,
         "video.codec": "av1",

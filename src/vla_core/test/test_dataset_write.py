@@ -30,13 +30,14 @@ from dataset_rig import (
 )
 
 from vla_core.dataset import layout_v3
+from vla_core.dataset.encoding import Encoding
 from vla_core.dataset.episode import Clip, Episode
 from vla_core.dataset.files import check_output
 from vla_core.dataset.info import NUMBERS, STANDARD, DatasetError
 from vla_core.dataset.read import open_dataset
 from vla_core.dataset.staging import read_staged
 from vla_core.dataset.statistics import HISTOGRAM, PLAIN, QUANTILES
-from vla_core.dataset.video import Encoding, decode
+from vla_core.dataset.video import decode
 from vla_core.dataset.write import write_dataset
 
 GOLDEN = Path(__file__).resolve().parents[3] / "test" / "golden" / "lerobot"

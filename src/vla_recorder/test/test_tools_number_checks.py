@@ -103,9 +103,9 @@ def test_a_value_below_its_limit_is_seen_too(report: Report) -> None:
 
 def test_a_step_faster_than_the_joint_is_a_warning(report: Report) -> None:
     values = np.array([[0.0], [0.03], [0.06], [0.12]])  # 1.5, 1.5 and 3 rad/s
-    checks.check_rates(report, 0, values[:3], [JOINT], FPS)
+    checks.check_rates(report, 0, "actions", values[:3], [JOINT], FPS)
     assert report.level is Level.PASS
-    checks.check_rates(report, 0, values, [JOINT], FPS)
+    checks.check_rates(report, 0, "actions", values, [JOINT], FPS)
     assert "3 rad/s after row 2, allowed 2" in report.findings()[0].found
 
 

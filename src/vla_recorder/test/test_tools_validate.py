@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import tools_dataset as rig
 
-from vla_core.dataset.video import Encoding, VideoWriter
+from vla_core.dataset.encoding import Encoding, VideoWriter
 from vla_core.preflight.findings import Level
 from vla_recorder.cli.dataset import main
 from vla_recorder.tools.validate import validate

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from vla_core.contract import parse_contract
+from vla_core.dataset.encoding import Encoding
 from vla_core.dataset.episode import Episode, Feature
 from vla_core.dataset.staging import EpisodeWriter
-from vla_core.dataset.video import Encoding
 from vla_core.dataset.write import write_dataset
 
 FPS = 20.0

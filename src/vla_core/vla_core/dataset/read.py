@@ -23,6 +23,7 @@ from vla_core.dataset.columns import TASK, columns, conform
 from vla_core.dataset.episode import Episode, Statistics
 from vla_core.dataset.histograms import HISTOGRAMS, read_histograms, with_histogram
 from vla_core.dataset.info import PICTURES, DatasetError, DatasetInfo, damaged, read_info
+from vla_core.dataset.statistics import HISTOGRAM
 from vla_core.dataset.tables import EpisodeTables
 
 _INDICES = ("episode_index", "frame_index", "task_index")
@@ -141,7 +142,7 @@ class _Source:
         for name in pictures:
             if name in histograms:
                 stats[name] = with_histogram(stats[name], histograms[name])
-            if "q01" in stats[name] and "histogram" not in stats[name]:
+            if "q01" in stats[name] and HISTOGRAM not in stats[name]:
                 del stats[name]
         return stats
 

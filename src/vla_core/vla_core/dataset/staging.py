@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from vla_core.dataset.catalogue import statistics
 from vla_core.dataset.columns import TASK, arrow_type, column, columns
+from vla_core.dataset.encoding import Encoding, VideoWriter
 from vla_core.dataset.episode import Clip, Episode, Feature, Statistics
 from vla_core.dataset.files import sync, sync_tree, write_text
 from vla_core.dataset.histograms import HistogramWriter, read_histograms
@@ -46,7 +47,7 @@ from vla_core.dataset.statistics import (
     table_statistics,
 )
 from vla_core.dataset.tables import EpisodeTables
-from vla_core.dataset.video import Encoding, VideoWriter, count_frames
+from vla_core.dataset.video import count_frames
 from vla_core.json_file import read_object
 
 _ROWS = 256  # per piece of the table

@@ -1,4 +1,4 @@
-"""Videos of a dataset: encoding (from ``encoding``), and reading of exactly the frames of a clip.
+"""Videos of a dataset: reading of exactly the frames of a clip.
 
 Shape letters: H height, W width. Source: ISO/IEC 14496-12 (MP4).
 """
@@ -17,9 +17,6 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from vla_core.dataset.encoding import Encoding as Encoding
-from vla_core.dataset.encoding import VideoWriter as VideoWriter
-from vla_core.dataset.encoding import available_codecs as available_codecs
 from vla_core.dataset.episode import Clip
 from vla_core.dataset.info import damaged
 from vla_core.types import ImageArray
@@ -87,11 +84,6 @@ def _facts(file: Path, changed_ns: int) -> VideoFacts:
 def count_frames(file: Path) -> int:
     """Whole frames of a video file; the pictures are not decoded."""
     return facts(file).frames
-
-
-def video_info(file: Path) -> dict[str, Any]:
-    """LeRobot's ``info`` block of a video file."""
-    return dict(facts(file).info)
 
 
 def decode(clip: Clip, *, keyframes_only: bool = False) -> Iterator[ImageArray]:

@@ -16,7 +16,6 @@ from vla_recorder.tools.report import FAIL, WARN, Report
 
 Numbers = npt.NDArray[np.float64]
 
-STATE, ACTION = "observation.state", "action"
 FROZEN_S = 0.5  # a stream that gives the same bits for longer, while its robot moves, is dead
 MOVED = 0.05  # of the span of the episode: more is a motion, less may be noise
 SPAN = 0.01  # rad or m; an episode that spans less stood still
@@ -104,7 +103,7 @@ def check_repeated(
 def check_limits(
     report: Report, episode: int, name: str, values: Numbers, joints: Sequence[Joint]
 ) -> None:
-    """Values and, for commands of position, steps against what the contract allows."""
+    """Values against the range that the contract allows."""
     report.looked_at("limits")
     for dim, joint in enumerate(joints):
         column, width = values[:, dim], joint.upper - joint.lower
@@ -122,7 +121,7 @@ def check_limits(
 
 
 def check_rates(
-    report: Report, episode: int, values: Numbers, joints: Sequence[Joint], fps: float
+    report: Report, episode: int, name: str, values: Numbers, joints: Sequence[Joint], fps: float
 ) -> None:
     """Steps of the commands against the speed that the contract allows."""
     report.looked_at("speed")
@@ -135,7 +134,7 @@ def check_rates(
         row = int(rates[:, dim].argmax())
         if rates[row, dim] > joint.max_rate * 1.05:
             report.add(
-                WARN, "speed", f"{ACTION}, {joint.name}",
+                WARN, "speed", f"{name}, {joint.name}",
                 f"{rates[row, dim]:.3g} {joint.unit}/s after row {row},"
                 f" allowed {joint.max_rate:g}",
                 advice="a jump in the recording, or rows are missing", episode=episode,
