@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vla_recorder.convert.episodes import Mark, episodes
+from vla_recorder.convert.episodes import episodes
+from vla_recorder.marks import Mark
 
 
 def mark(event: str, episode: str, at: int, **values: str) -> Mark:

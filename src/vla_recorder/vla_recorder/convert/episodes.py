@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
-MARKS_TYPE: Final = "diagnostic_msgs/msg/DiagnosticStatus"
-MARKS_NAME: Final = "/marks"
+from vla_recorder.marks import Event, Mark
+
 _SUCCESS: Final = {"true": True, "false": False}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """Something that happened to an episode.
-
-    Attributes:
-        event: ``start``, ``stop``, ``discard`` or ``label``.
-        episode: Its id.
-        time_ns: When, in ROS time.
-        number: Place of the message in the bag.
-        received_ns: When the mark was recorded.
-        values: Task, operator, success and the rest, as text.
-    """
-
-    event: str
-    episode: str
-    time_ns: int
-    number: int
-    received_ns: int
-    values: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,22 +53,6 @@ class Marked:
     discarded: bool = False
 
 
-def read_mark(message: Any, *, number: int, received_ns: int) -> Mark | None:
-    """A mark of a DiagnosticStatus; None of one that is none."""
-    values = {str(item.key): str(item.value) for item in message.values}
-    time = values.get("time_ns", "")
-    if message.name != "episode" or not time.isdecimal() or len(time) > 19:
-        return None
-    return Mark(
-        event=str(message.message),
-        episode=values.get("episode", ""),
-        time_ns=int(time),
-        number=number,
-        received_ns=received_ns,
-        values=values,
-    )
-
-
 def episodes(marks: Iterable[Mark], custom: Mapping[str, str]) -> list[Marked]:
     """The episodes in the order of their begins.
 
@@ -104,19 +67,19 @@ def episodes(marks: Iterable[Mark], custom: Mapping[str, str]) -> list[Marked]:
     found: dict[str, Marked] = {}
     running: str | None = None
     for mark in marks:
-        if mark.event == "start" and mark.episode not in found:
+        if mark.event == Event.START and mark.episode not in found:
             if running is not None:
                 found[running] = replace(found[running], stop=mark, cut="another one began")
             found[mark.episode] = Marked(
                 episode=mark.episode, label=bag.updated(mark.values), start=mark
             )
             running = mark.episode
-        elif mark.event == "stop" and mark.episode not in found:
+        elif mark.event == Event.STOP and mark.episode not in found:
             label = bag.updated(mark.values)
             found[mark.episode] = Marked(episode=mark.episode, label=label, stop=mark)
         elif mark.episode in found:
             found[mark.episode] = _changed(found[mark.episode], mark)
-            if mark.event in ("stop", "discard") and mark.episode == running:
+            if mark.event in (Event.STOP, Event.DISCARD) and mark.episode == running:
                 running = None
     if not found:
         return [Marked(episode="", label=bag)]
@@ -131,8 +94,8 @@ def episodes(marks: Iterable[Mark], custom: Mapping[str, str]) -> list[Marked]:
 
 def _changed(marked: Marked, mark: Mark) -> Marked:
     marked = replace(marked, label=marked.label.updated(mark.values))
-    if mark.event == "discard":
+    if mark.event == Event.DISCARD:
         return replace(marked, discarded=True)
-    if mark.event == "stop" and marked.stop is None:
+    if mark.event == Event.STOP and marked.stop is None:
         return replace(marked, stop=mark)
     return marked

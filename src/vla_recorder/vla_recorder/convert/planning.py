@@ -13,7 +13,7 @@ from vla_recorder.convert.checks import (
     common_depth,
 )
 from vla_recorder.convert.clock import pieces
-from vla_recorder.convert.episodes import Mark, Marked, episodes
+from vla_recorder.convert.episodes import Marked, episodes
 from vla_recorder.convert.errors import ConvertError
 from vla_recorder.convert.extract import EpisodeTask
 from vla_recorder.convert.layout import layout
@@ -22,6 +22,7 @@ from vla_recorder.convert.options import ActionSource, Options
 from vla_recorder.convert.pictures import Fit
 from vla_recorder.convert.scan import Scan
 from vla_recorder.convert.work import Work
+from vla_recorder.marks import Mark
 
 
 def plan_episodes(

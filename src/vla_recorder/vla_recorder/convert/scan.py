@@ -15,9 +15,9 @@ from vla_core.contract import Contract
 from vla_recorder.bags import Bag, BagError, Decoder, Loss, RawMessage, open_bag
 from vla_recorder.convert.clock import Times, jumps, without_strays
 from vla_recorder.convert.columns import Column
-from vla_recorder.convert.episodes import MARKS_NAME, MARKS_TYPE, Mark, read_mark
 from vla_recorder.convert.errors import ConvertError
 from vla_recorder.convert.sources import is_command, sensors, wanted_topics
+from vla_recorder.marks import SUFFIX, TYPE, Mark, read_mark
 
 Progress = Callable[[int], None]
 _CLOCKS_NS: Final = 1_000_000_000  # headers and receipt so far apart are two clocks
@@ -128,9 +128,7 @@ def _read(
         for topic in topics.values()
     }
     marked = {
-        name
-        for name, topic in bag.topics.items()
-        if topic.type == MARKS_TYPE and name.endswith(MARKS_NAME)
+        name for name, topic in bag.topics.items() if topic.type == TYPE and name.endswith(SUFFIX)
     }
     marks: list[Mark] = []
     lost: dict[str, dict[str, int]] = {}
