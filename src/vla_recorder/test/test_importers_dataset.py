@@ -235,3 +235,16 @@ def test_importers_load_neither_ros_nor_torch_nor_tensorflow() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "set()"
+
+
+def test_what_is_imported_is_never_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "recordings"
+    source.mkdir()
+    aloha(source / "a.hdf5")
+    before = (source / "a.hdf5").read_bytes()
+    for output in (source, tmp_path):
+        assert run(source, "--output", output, "--task", "x", "--overwrite") == 1
+        assert "replace what it is made of" in capsys.readouterr().err
+    assert (source / "a.hdf5").read_bytes() == before

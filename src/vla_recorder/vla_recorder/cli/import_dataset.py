@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from vla_core.contract import load_contract
 from vla_core.dataset.encoding import ENCODERS, Encoding
+from vla_core.dataset.files import check_output
 from vla_recorder.cli.command import DONE, LOSS, outcome
 from vla_recorder.importers.dataset import MANIFEST, ImportOptions, import_dataset
 from vla_recorder.importers.recording import ReadOptions, Recording
@@ -31,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
+    check_output(options.output, overwrite=options.overwrite, sources=options.sources)
     read = ReadOptions(
         task=options.task, swap_red_blue=options.swap_red_blue, base=not options.no_base
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,12 +12,12 @@ from pathlib import Path
 from vla_core.contract import Contract
 from vla_core.dataset.encoding import Encoding
 from vla_core.dataset.episode import Episode, Feature
+from vla_core.dataset.files import check_output
 from vla_core.dataset.staging import EpisodeWriter
 from vla_core.dataset.write import write_dataset
 from vla_recorder.importers.recording import ImportFileError, Loss, Recording
 from vla_recorder.key_names import check_renaming, openpi_names, renamed
 from vla_recorder.tools.contract_file import CONTRACT, HASH_KEY
-from vla_recorder.tools.output import refuse_existing
 
 MANIFEST = "meta/import.json"
 Progress = Callable[[Sequence[Recording]], Iterable[Recording]]
@@ -64,7 +65,7 @@ def import_dataset(
 
     Args:
         found: Episodes and what is known to be lost.
-        output: Folder of the dataset; `OUTPUT.importing` beside it is used meanwhile.
+        output: Folder of the dataset; `.OUTPUT.importing.*` beside it is used meanwhile.
         options: How.
         progress: Wraps the episodes while they are read.
 
@@ -72,14 +73,13 @@ def import_dataset(
         ImportFileError: No episode is left, or they are not of one kind.
         DatasetError: The output exists, or cannot be written.
     """
-    if not options.overwrite:
-        refuse_existing(output)
+    check_output(output, overwrite=options.overwrite)
     items = list(found)
     losses = [item for item in items if isinstance(item, Loss)]
     recordings = _of_one_kind([item for item in items if isinstance(item, Recording)], losses)
     layout = _layout(recordings[0], options)
-    work = output.with_name(output.name + ".importing")
-    shutil.rmtree(work, ignore_errors=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{output.name}.importing.", dir=output.parent))
     try:
         episodes = []
         for number, recording in enumerate(progress(recordings)):
