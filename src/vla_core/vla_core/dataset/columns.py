@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vla_core.compressed_images import COLOUR_MODES, DEPTH_MODES, decompress
 from vla_core.dataset.episode import Feature
 from vla_core.dataset.info import NUMBERS, STANDARD, damaged
 
@@ -127,6 +128,19 @@ def numbers(found: pa.ChunkedArray | pa.Array, feature: Feature) -> Array:
         flat = flat.flatten()
     values: Array = flat.to_numpy(zero_copy_only=False)
     return values.reshape(rows, *feature.shape)
+
+
+def stored_picture(column: pa.ChunkedArray | pa.Array, row: int, where: str) -> Array:
+    """Of a column of encoded pictures: (H, W, 3) uint8, or depth (H, W) uint16.
+
+    Raises:
+        CodecError: It is no PNG or JPEG.
+    """
+    data = np.frombuffer(column[row]["bytes"].as_py() or b"", np.uint8)
+    codec = "jpeg" if data[:2].tobytes() == b"\xff\xd8" else "png"
+    modes = (*COLOUR_MODES, *DEPTH_MODES)
+    picture = decompress(data, codec, modes, (None, None), f"{where}, row {row}")
+    return picture.astype(np.uint16) if picture.ndim == 2 else picture
 
 
 def _flat(found: pa.ChunkedArray, feature: Feature, where: str) -> tuple[pa.Array, int]:

@@ -17,8 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vla_core.compressed_images import COLOUR_MODES, DEPTH_MODES, decompress
-from vla_core.dataset.columns import numbers
+from vla_core.dataset.columns import numbers, stored_picture
 from vla_core.dataset.episode import Clip, Feature, Statistics
 from vla_core.dataset.info import NUMBERS
 from vla_core.dataset.video import decode_some
@@ -126,14 +125,8 @@ def image_statistics(column: Any, where: str) -> Statistics:
     Raises:
         CodecError: One of them is no picture.
     """
-    samples = []
     places = np.unique(sample_places(len(column))).tolist()
-    for place in places:
-        data = np.frombuffer(column[place]["bytes"].as_py() or b"", np.uint8)
-        codec = "jpeg" if data[:2].tobytes() == b"\xff\xd8" else "png"
-        modes = (*COLOUR_MODES, *DEPTH_MODES)
-        picture = decompress(data, codec, modes, (None, None), f"{where}, row {place}")
-        samples.append(_summary(picture.astype(np.uint16) if picture.ndim == 2 else picture))
+    samples = [_summary(stored_picture(column, place, where)) for place in places]
     return histogram_statistics(_counted(samples), len(places))
 
 

@@ -5,17 +5,17 @@ Shape letters: T rows of an episode, D values of a row, H height, W width.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from PIL import Image
 
 from vla_core.dataset.columns import numbers as shaped_numbers
+from vla_core.dataset.columns import stored_picture as one_picture
 from vla_core.dataset.episode import Feature
 from vla_core.dataset.info import NUMBERS, PICTURES, damaged
+from vla_core.errors import CodecError
 from vla_recorder.tools.number_checks import Numbers
 
 # LeRobot's names, and those that openpi's examples give them
@@ -62,11 +62,6 @@ def stored_picture(table: pa.Table, name: str, row: int) -> npt.NDArray[np.gener
         DatasetError: It cannot be decoded.
     """
     try:
-        with Image.open(
-            io.BytesIO(table[name][row]["bytes"].as_py()), formats=("PNG", "JPEG")
-        ) as image:
-            if image.mode.startswith("I"):
-                return np.asarray(image).astype(np.uint16)
-            return np.asarray(image.convert("RGB"))
-    except (OSError, TypeError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return one_picture(table[name], row, name)
+    except CodecError as error:
         raise damaged(f"{name}, row {row}", error, "a PNG or JPEG picture") from error
