@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from vla_system_tests.processes import Process, wait_until_dead
 from vla_system_tests.system import EXECUTOR, MANAGER, POLICY, SMALL_ROBOT, Recording, System
@@ -256,3 +256,70 @@ def test_P6_a_launch_starts_a_dead_policy_again_and_then_gives_up(system: System
     launch.signal(signal.SIGINT)
     assert launch.wait() == 0
     assert not wait_until_dead(family)
+
+
+def test_P6_a_policy_that_was_replaced_while_the_manager_was_stopped_is_brought_up(
+    swaying: Supervised,
+) -> None:
+    system = swaying.system
+    beats = system.watch(f"/{POLICY}/heartbeat", KeyValue)
+    swaying.manager.signal(STOP)
+    swaying.policy.signal(KILL)
+    swaying.policy.wait()
+    system.wait_state("LATCHED")
+    since = len(system.chunks)
+    swaying.start_policy()
+    system.wait(lambda: any(b.value == "unconfigured" for b in beats.messages), "a new policy")
+    swaying.manager.signal(signal.SIGCONT)
+    system.wait(
+        lambda: any(c.points for c in system.chunks.messages[since:]), "chunks of the new policy"
+    )
+    system.wait(lambda: _states(swaying.seen.messages[-1])[POLICY] == "active", "active")
+    assert _states(swaying.seen.messages[-1])["restarts"] == "1"
+    assert system.state() == "LATCHED"
+    assert _is_silent(system)
+
+
+def test_P6_a_second_manager_leaves_at_once_and_asks_the_nodes_for_nothing(
+    swaying: Supervised,
+) -> None:
+    system = swaying.system
+    assert system.change_executor("deactivate")
+    since, commands = len(swaying.seen), len(system.commanded)
+    second = system.start_node("vla_policy", MANAGER)
+    assert second.wait() == 1
+    assert "refused to start: " in second.output
+    assert swaying.manager.is_running()
+    assert len(system.commanded) == commands
+    own = [_states(s) for s in swaying.seen.messages[since:]]
+    assert all(s[POLICY] in ("active", "not seen") for s in own), own
+
+
+def test_P6_a_manager_leaves_nodes_alone_that_somebody_else_has_configured(
+    system: System,
+) -> None:
+    system.start_fake_robot()
+    system.start_executor()
+    system.wait_state("HOLDING")
+    assert system.change_executor("deactivate")
+    manager = system.start_node("vla_policy", MANAGER)
+    assert manager.wait() == 1
+    assert "executor_node is inactive already, by somebody else" in manager.output
+    assert system.state() == "INACTIVE"
+
+
+def test_P6_two_processes_of_one_name_are_told_once_and_not_asked_for_anything(
+    swaying: Supervised,
+) -> None:
+    system, at, first = swaying.system, len(swaying.seen), swaying.policy
+    second = swaying.start_policy()
+    at = swaying.wait_seen(POLICY, "runs twice", at)
+    assert swaying.seen.messages[at].level == DiagnosticStatus.ERROR
+    system.wait_ticks(150)
+    second.signal(KILL)
+    after = swaying.wait_seen(POLICY, "active", at)
+    assert after == at + 1
+    assert _states(swaying.seen.messages[after])["restarts"] == "0"
+    assert "configure: done" not in second.output
+    assert first.is_running()
+    assert system.state() == "RUNNING"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from vla_core.supervision import (
     BRING_DOWN_NS,
     RETRY_NS,
@@ -41,11 +43,11 @@ class Rig:
         for name in names:
             self.states[name] = "unconfigured"
             self.processes[name] = f"{name} since {self.now_ns}"
-            self.supervision.present(name, True, self.now_ns)
+            self.supervision.present(name, 1, self.now_ns)
 
     def kill(self, name: str) -> None:
         del self.states[name]
-        self.supervision.present(name, False, self.now_ns)
+        self.supervision.present(name, 0, self.now_ns)
 
     def steps(self, count: int = 8) -> None:
         for _ in range(count):
@@ -64,6 +66,10 @@ class Rig:
         if done and order.step in AFTER:
             self.states[order.node] = AFTER[order.step]
         self.supervision.answered(order, done=done, now_ns=self.now_ns)
+
+    def beat_of_another(self, name: str, state: str) -> None:
+        """Of a second process of the name."""
+        self.supervision.beat(name, f"another {name}", state, self.now_ns)
 
     def shown(self, name: str) -> str:
         return self.supervision.report(self.now_ns).nodes[name]
@@ -193,11 +199,11 @@ def test_a_successor_that_cannot_be_configured_leaves_the_executor_alone() -> No
 def test_a_stopped_process_that_goes_on_is_the_same_one() -> None:
     rig = Rig.running()
     rig.silent.add(MIND)
-    rig.supervision.present(MIND, False, rig.now_ns)
+    rig.supervision.present(MIND, 0, rig.now_ns)
     rig.steps(20)
     assert rig.shown(MIND) == "lost"
     rig.silent.clear()
-    rig.supervision.present(MIND, True, rig.now_ns)
+    rig.supervision.present(MIND, 1, rig.now_ns)
     rig.steps()
     assert rig.shown(MIND) == "active"
     assert rig.orders == []
@@ -211,9 +217,9 @@ def test_a_successor_that_is_not_heard_for_a_while_as_it_starts_counts_once() ->
     rig.busy.add(MIND)
     rig.start(MIND)
     rig.steps(1)
-    rig.supervision.present(MIND, False, rig.now_ns)
+    rig.supervision.present(MIND, 0, rig.now_ns)
     rig.steps(2)
-    rig.supervision.present(MIND, True, rig.now_ns)
+    rig.supervision.present(MIND, 1, rig.now_ns)
     rig.busy.clear()
     rig.steps(30)
     assert rig.supervision.restarts == 1
@@ -309,6 +315,76 @@ def test_a_supervisor_that_was_away_does_not_blame_the_others() -> None:
 
 def test_a_beat_of_the_dead_is_not_a_sign_of_life() -> None:
     rig = Rig.running()
-    rig.supervision.present(MIND, False, rig.now_ns)
+    rig.supervision.present(MIND, 0, rig.now_ns)
     rig.steps(5)
     assert rig.shown(MIND) == "lost"
+
+
+def test_a_process_that_was_replaced_unseen_is_brought_up_after_a_halt() -> None:
+    """The supervisor itself was stopped while the old one died and the new one started."""
+    rig = Rig.running()
+    rig.now_ns += 40 * STEP_NS
+    rig.start(MIND)
+    rig.steps(20)
+    assert rig.orders == [(MIND, Step.CONFIGURE), (MIND, Step.HALT), (MIND, Step.ACTIVATE)]
+    assert rig.supervision.restarts == 1
+    assert rig.supervision.report(rig.now_ns).is_up
+
+
+def test_a_vital_process_that_was_replaced_unseen_is_a_lost_one() -> None:
+    rig = Rig.running()
+    rig.start(ARM)
+    rig.steps(20)
+    assert rig.supervision.exit_code == 1
+    assert "executor_node is lost" in rig.supervision.report(rig.now_ns).message
+    assert not {order for order in rig.orders if order[0] == ARM}
+
+
+@pytest.mark.parametrize("seen", [1, 2])
+def test_two_processes_of_one_name_are_told_and_neither_is_asked_for_anything(seen: int) -> None:
+    """Also when the middleware has not yet told of the second one."""
+    rig = Rig.running()
+    for _ in range(50):
+        rig.supervision.present(MIND, seen, rig.now_ns)
+        rig.beat_of_another(MIND, "unconfigured")
+        rig.steps(1)
+        assert seen == 1 or rig.shown(MIND) == "runs twice"
+    assert rig.supervision.report(rig.now_ns).is_failing == (seen == 2)
+    assert rig.orders == []
+    rig.supervision.present(MIND, 1, rig.now_ns)
+    rig.steps()
+    assert rig.supervision.report(rig.now_ns).is_up
+    assert rig.supervision.restarts == 0
+    assert rig.orders == []
+
+
+def test_two_new_processes_of_one_name_are_not_brought_up() -> None:
+    rig = Rig()
+    rig.start(ARM)
+    rig.supervision.present(ARM, 2, rig.now_ns)
+    for _ in range(30):
+        rig.beat_of_another(ARM, "unconfigured")
+        rig.steps(1)
+    assert rig.orders == []
+    assert rig.supervision.report(rig.now_ns).is_failing
+
+
+@pytest.mark.parametrize("state", ["inactive", "active", "configuring"])
+def test_a_node_that_somebody_else_has_configured_is_left_alone(state: str) -> None:
+    rig = Rig()
+    rig.start(ARM, MIND)
+    rig.states[ARM] = state
+    rig.steps(30)
+    assert rig.orders == []
+    assert rig.supervision.exit_code == 1
+    report = rig.supervision.report(rig.now_ns)
+    assert report.is_failing
+    assert f"executor_node is {state} already" in report.message
+
+
+def test_a_supervisor_that_is_refused_brings_nothing_down() -> None:
+    rig = Rig.running()
+    rig.supervision.refuse("another is there", rig.now_ns)
+    rig.steps()
+    assert rig.orders == []
+    assert rig.supervision.exit_code == 1

@@ -13,6 +13,7 @@ from enum import Enum
 # Measured, and why: docs/supervision.md. A beat comes every 0.2 s.
 SILENCE_NS = 800_000_000  # without a beat for so long, a node hangs
 LATE_NS = 300_000_000  # a supervisor that was itself away for so long has missed beats
+SETTLE_NS = 500_000_000  # two that run at once are both heard within so long
 CONFIRM_NS = 50_000_000  # a node that leaves in order says so just before it is gone
 RETRY_NS = 2_000_000_000  # an order that nothing has come of is given again
 BRING_DOWN_NS = 4_000_000_000  # below the 5 s after which launch sends SIGTERM
@@ -73,19 +74,36 @@ class _Life:
     process: str = ""  # which process of the node
     state: str = ""  # empty: not there
     absent: str = NOT_SEEN  # why
+    running: int = 0  # processes of this name
+    successor: str = ""  # a process that has been heard since ``process`` was
+    succeeds_ns: int = 0  # since when
     beat_ns: int = 0
     gone_ns: int | None = None
+    was_ordered: bool = False
     order: Order | None = None
     was_active: bool = False  # from then on its owner may deactivate it
     is_halted: bool = False
     restarts: int = 0
     gave_up: str = ""
 
+    @property
+    def runs_twice(self) -> bool:
+        """An order would reach both processes, and nobody knows whose the other one is."""
+        return self.running > 1
+
+    def is_succeeded_by(self, process: str, now_ns: int) -> bool:
+        """Whether this other process is alone by now."""
+        if self.successor != process or self.runs_twice:
+            self.successor, self.succeeds_ns = process, now_ns
+        return now_ns - self.succeeds_ns >= SETTLE_NS
+
     def hangs(self, now_ns: int) -> bool:
         return self.state in _STEADY and now_ns - self.beat_ns > SILENCE_NS
 
     def shown(self, now_ns: int) -> str:
         """For people."""
+        if self.runs_twice:
+            return "runs twice"
         if self.gave_up and self.state != "active":
             return self.gave_up
         if self.hangs(now_ns):
@@ -130,6 +148,7 @@ class Supervision:
     def __init__(self, members: Sequence[Member]) -> None:
         self._lives = {member.name: _Life(member=member) for member in members}
         self._end: _End | None = None
+        self._is_refused = False
         self._stepped_ns: int | None = None
         self.exit_code: int | None = None
         """Set when all has been brought down."""
@@ -144,17 +163,23 @@ class Supervision:
         life = self._lives[name]
         if life.gone_ns is not None:
             return  # on its way when the node died
-        if not life.state and life.process not in ("", process):
-            self._replace(life)
+        if not life.was_ordered and state not in ("unconfigured", *_LEAVING):
+            self.refuse(f"{name} is {state} already, by somebody else", now_ns)
+        if life.process not in ("", process):
+            if life.state and not life.is_succeeded_by(process, now_ns):
+                return
+            self._replace(life, now_ns)
+        life.successor = ""
         life.process, life.state, life.beat_ns = process, state, now_ns
         life.was_active = life.was_active or state == "active"
         if life.order is not None and _LEADS_TO.get(life.order.step) == state:
             life.order = None
 
-    def present(self, name: str, is_present: bool, now_ns: int) -> None:
-        """Whether a process of the node is there, as the middleware sees it."""
+    def present(self, name: str, running: int, now_ns: int) -> None:
+        """How many processes of the node are there, as the middleware sees it."""
         life = self._lives[name]
-        if is_present:
+        life.running = running
+        if running:
             life.gone_ns = None
         elif life.gone_ns is None:
             life.gone_ns = now_ns
@@ -181,8 +206,16 @@ class Supervision:
         """Bring all nodes down, the last one first; the first reason counts."""
         self._end = self._end or _End(reason=reason, code=code, began_ns=now_ns)
 
+    def refuse(self, reason: str, now_ns: int) -> None:
+        """End at once with 1, and ask nothing more: these nodes are somebody else's."""
+        if self._end is None:
+            self._end = _End(reason=reason, code=1, began_ns=now_ns)
+            self._is_refused, self.exit_code = True, 1
+
     def step(self, now_ns: int) -> list[Order]:
         """What to ask now. To be called several times a second."""
+        if self.exit_code is not None:
+            return []
         was_away = self._stepped_ns is not None and now_ns - self._stepped_ns > LATE_NS
         self._stepped_ns = now_ns
         for life in self._lives.values():
@@ -201,21 +234,25 @@ class Supervision:
         is_up = all(state == "active" for state in nodes.values())
         message = "all nodes are active" if is_up else "not all nodes are active"
         if self._end is not None:
-            message = f"bringing down: {self._end.reason}"
+            doing = "refused to start" if self._is_refused else "bringing down"
+            message = f"{doing}: {self._end.reason}"
         failing = [
-            life.shown(now_ns) == LOST or life.gave_up or life.hangs(now_ns)
+            life.shown(now_ns) == LOST or life.gave_up or life.hangs(now_ns) or life.runs_twice
             for life in self._lives.values()
         ]
         return Report(
             message=message,
             is_up=is_up and self._end is None,
-            is_failing=any(failing) and not is_up,
+            is_failing=self._is_refused or (any(failing) and not is_up),
             nodes=nodes,
         )
 
-    def _replace(self, life: _Life) -> None:
+    def _replace(self, life: _Life, now_ns: int) -> None:
+        if life.member.is_vital:
+            self.bring_down(f"{life.member.name} is lost", 1, now_ns)
         life.restarts += 1
         life.was_active = life.is_halted = False
+        life.order = None
         if life.restarts > life.member.restarts:
             life.gave_up = f"given up after {life.member.restarts} restarts"
 
@@ -241,7 +278,7 @@ class Supervision:
             self.bring_down(f"{life.member.name} {what}", 1, now_ns)
 
     def _up(self, life: _Life, now_ns: int) -> Order | None:
-        if life.order or life.was_active or life.gave_up or life.hangs(now_ns):
+        if life.order or life.was_active or life.gave_up or not self._is_heard(life, now_ns):
             return None
         if life.state == "unconfigured":
             return self._order(life, Step.CONFIGURE, now_ns)
@@ -254,15 +291,20 @@ class Supervision:
         for other in self._lives.values():
             if other is life:
                 break
-            if other.state != "active" or other.hangs(now_ns):
+            if other.state != "active" or not self._is_heard(other, now_ns):
                 return False
         return True
+
+    @staticmethod
+    def _is_heard(life: _Life, now_ns: int) -> bool:
+        """Whether its state is known to be that of the one process that an order would reach."""
+        return not (life.hangs(now_ns) or life.runs_twice or life.successor)
 
     def _down(self, now_ns: int) -> Order | None:
         assert self._end is not None
         in_time = now_ns - self._end.began_ns < BRING_DOWN_NS
         for life in reversed(self._lives.values()) if in_time else ():
-            if life.hangs(now_ns) or life.state not in (*_AT_WORK, *_BUSY):
+            if not self._is_heard(life, now_ns) or life.state not in (*_AT_WORK, *_BUSY):
                 continue
             if life.order is not None or life.state in _BUSY:
                 return None
@@ -272,5 +314,6 @@ class Supervision:
         return None
 
     def _order(self, life: _Life, step: Step, now_ns: int) -> Order:
+        life.was_ordered = True
         life.order = Order(node=life.member.name, step=step, given_ns=now_ns)
         return life.order

@@ -35,7 +35,7 @@ class Heartbeat:
 
     def __init__(self, node: Node, state: Callable[[], str]) -> None:
         self._node, self._state = node, state
-        self._process = secrets.token_hex(4)
+        self.process = secrets.token_hex(4)
         self._publisher = node.create_publisher(KeyValue, "~/heartbeat", QOS)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is no hanging node
         self._timer = node.create_timer(PERIOD_S, self.beat, clock=steady)
@@ -47,7 +47,7 @@ class Heartbeat:
 
     def beat(self, *, before_long_work: bool = False) -> None:
         """Tell the state now."""
-        self._publisher.publish(KeyValue(key=self._process, value=self._state()))
+        self._publisher.publish(KeyValue(key=self.process, value=self._state()))
         if self._ends_when_hanging:
             signal.setitimer(signal.ITIMER_REAL, 0.0 if before_long_work else HANGS_S)
 
@@ -63,18 +63,18 @@ def listen(
     node: Node,
     name: str,
     on_beat: Callable[[str, str, str], None],
-    on_presence: Callable[[str, bool], None],
+    on_presence: Callable[[str, int], None],
 ) -> None:
     """Hear a node's heartbeat.
 
     Args:
         name: Of the node, in the listener's namespace.
         on_beat: Called with the name, the process and its state.
-        on_presence: Called with the name and whether its process is there.
+        on_presence: Called with the name and how many processes of it are there.
     """
 
     def changed(info: QoSLivelinessChangedInfo) -> None:
-        on_presence(name, info.alive_count > 0)
+        on_presence(name, info.alive_count)
 
     def receive(message: KeyValue) -> None:
         on_beat(name, message.key, message.value)

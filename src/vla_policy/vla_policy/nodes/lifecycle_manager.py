@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 from vla_core.errors import VlaError
 from vla_core.supervision import Member, Order, Step, Supervision
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
-from vla_policy.nodes.heartbeat import listen
+from vla_policy.nodes.heartbeat import Heartbeat, listen
 from vla_policy.nodes.lifecycle import FAREWELL
 from vla_policy.nodes.node_parameters import LIFECYCLE_MANAGER
 from vla_policy.nodes.ros_parameters import declare, read
@@ -29,6 +29,7 @@ from vla_policy.nodes.stop_signals import StopSignals
 
 EXECUTOR, POLICY = "executor_node", "policy_node"
 PERIOD_S = 0.1
+LOOK_S = 1.0  # before the first order: who is there already has been heard, five times a second
 
 
 class LifecycleManager(Node):
@@ -46,6 +47,11 @@ class LifecycleManager(Node):
         for name in (EXECUTOR, POLICY):
             self._transitions[name] = self.create_client(ChangeState, f"{name}/change_state")
             listen(self, name, self._on_beat, self._on_presence)
+        # The younger of two managers leaves; which one that is they tell each other.
+        self._since = str(time.time_ns())
+        self._heartbeat = Heartbeat(self, lambda: self._since)
+        listen(self, self.get_name(), self._on_manager, lambda _name, _running: None)
+        self._begins_s = time.monotonic() + LOOK_S
         self._estop = self.create_client(Trigger, f"{EXECUTOR}/estop")
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._status = self.create_publisher(DiagnosticStatus, "~/status", latched)
@@ -54,8 +60,9 @@ class LifecycleManager(Node):
 
     def step(self) -> None:
         """Decide anew, ask the nodes, and tell what has changed."""
-        for order in self.supervision.step(time.monotonic_ns()):
-            self._give(order)
+        if time.monotonic() >= self._begins_s:
+            for order in self.supervision.step(time.monotonic_ns()):
+                self._give(order)
         current = self._make_status()
         if current == self._shown:
             return
@@ -73,8 +80,13 @@ class LifecycleManager(Node):
     def _on_beat(self, name: str, process: str, state: str) -> None:
         self.supervision.beat(name, process, state, time.monotonic_ns())
 
-    def _on_presence(self, name: str, is_present: bool) -> None:
-        self.supervision.present(name, is_present, time.monotonic_ns())
+    def _on_presence(self, name: str, running: int) -> None:
+        self.supervision.present(name, running, time.monotonic_ns())
+
+    def _on_manager(self, name: str, process: str, since: str) -> None:
+        if (since, process) < (self._since, self._heartbeat.process):
+            reason = f"another {name} looks after these nodes"
+            self.supervision.refuse(reason, time.monotonic_ns())
 
     def _give(self, order: Order) -> None:
         request: Any
