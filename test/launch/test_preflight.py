@@ -224,6 +224,30 @@ def test_a_launch_with_a_fault_exits_with_1_and_starts_no_executor(
     assert "Traceback" not in launch.output
 
 
+@pytest.mark.parametrize(
+    ("supervision", "said"),
+    [
+        ("false", "commanded already by /executor_node"),
+        ("true", "executor_node is inactive already, by somebody else"),
+    ],
+)
+def test_a_second_launch_fails_and_the_robot_of_the_first_stays_as_it_is(
+    system: System, robot: LifelikeRobot, supervision: str, said: str
+) -> None:
+    """With supervision the manager is faster than preflight."""
+    system.start_executor()
+    system.wait_state("HOLDING")
+    assert system.change_executor("deactivate")
+    launch = system.launch(
+        "ur5.launch.py", checkpoint="hold:", contract=SMALL_ROBOT, supervision=supervision
+    )
+    assert launch.wait(120) == 1, launch
+    assert said in launch.output
+    assert f"[{EXECUTOR}-" not in launch.output
+    assert system.state() == "INACTIVE"
+    assert not system.commanded.messages
+
+
 def test_a_launch_starts_the_executor_after_preflight_has_passed(system: System) -> None:
     launch = system.launch("ur5.launch.py", checkpoint="hold:", contract=SMALL_ROBOT, sim="true")
     system.wait_state("RUNNING")  # without a prompt: hold: needs none

@@ -229,7 +229,7 @@ def _checked(context: LaunchContext, executor: Node) -> list[LaunchDescriptionEn
         f"--{name.replace('_', '-')}={given[name]}"
         for name in ("contract", "checkpoint", "recipe", "asset_id")
     ]
-    arguments += [f"--seconds={PREFLIGHT_S}", f"--wait={FIRST_MESSAGES_S}"]
+    arguments += [f"--seconds={PREFLIGHT_S}", f"--wait={FIRST_MESSAGES_S}", "--alone"]
     if IfCondition(given["sim"]).evaluate(context):
         arguments.append("--simulated")
     return [

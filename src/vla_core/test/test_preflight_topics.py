@@ -99,6 +99,12 @@ def test_somebody_else_who_commands_fails_and_a_running_executor_warns() -> None
     assert bad(commanded("arm", publishers=(executor, teleop)))[0][0] is Level.FAIL
 
 
+def test_an_executor_that_commands_before_ours_is_started_fails() -> None:
+    executor = Endpoint(node="/executor_node", type=CONTRACT.action[0].type)
+    robot = replace(commanded("arm", publishers=(executor,)), alone=True)
+    assert bad(robot) == [(Level.FAIL, "command", "/arm")]
+
+
 def test_commands_without_any_endpoint_are_an_absent_controller() -> None:
     robot = replace(sound(), commands={g.name: CommandMeasured() for g in CONTRACT.action})
     assert [level for level, _, _ in bad(robot)] == [Level.FAIL, Level.FAIL]

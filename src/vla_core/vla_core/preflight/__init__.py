@@ -28,5 +28,5 @@ def judge(contract: Contract, measured: Measured) -> list[Finding]:
     findings += judge_pictures(contract.cameras, measured.sources, simulated=measured.simulated)
     findings += judge_skew(measured.sources)
     for group in contract.action:
-        findings += judge_command(group, measured.commands[group.name])
+        findings += judge_command(group, measured.commands[group.name], alone=measured.alone)
     return findings

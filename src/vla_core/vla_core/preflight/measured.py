@@ -84,6 +84,7 @@ class Measured:
         commands: By name of the action group.
         simulated: The robot is simulated: how fast its topics are says how busy this machine is,
             and its cameras have no noise.
+        alone: No executor of ours runs yet: one that commands is somebody else's.
     """
 
     began_ns: int
@@ -91,3 +92,4 @@ class Measured:
     sources: Mapping[str, SourceMeasured]
     commands: Mapping[str, CommandMeasured]
     simulated: bool = False
+    alone: bool = False

@@ -74,7 +74,9 @@ def _judge_contents(source: Stream | Camera, measured: SourceMeasured) -> Iterat
     )
 
 
-def judge_command(group: ActionGroup, measured: CommandMeasured) -> Iterator[Finding]:
+def judge_command(
+    group: ActionGroup, measured: CommandMeasured, *, alone: bool
+) -> Iterator[Finding]:
     """Whether somebody listens, and nobody else commands."""
     where, listening = group.topic, measured.subscribers
     wrong = [one for one in listening if one.type != group.type]
@@ -90,13 +92,14 @@ def judge_command(group: ActionGroup, measured: CommandMeasured) -> Iterator[Fin
     else:
         yield _command(Level.PASS, where, f"{_names(listening)} listens")
     if measured.publishers:
-        yield _company(where, measured.publishers)
+        yield _company(where, measured.publishers, alone=alone)
 
 
-def _company(where: str, publishers: tuple[Endpoint, ...]) -> Finding:
-    """An executor alone may be ours: preflight can be run beside it."""
+def _company(where: str, publishers: tuple[Endpoint, ...], *, alone: bool) -> Finding:
+    """One executor may be ours, for preflight can be run beside it, unless ours comes later."""
     found = f"commanded already by {_names(publishers)}"
-    if len(publishers) == 1 and publishers[0].node.rpartition("/")[2] == EXECUTOR:
+    is_executor = publishers[0].node.rpartition("/")[2] == EXECUTOR
+    if len(publishers) == 1 and is_executor and not alone:
         return _command(Level.WARN, where, found, "stop it before another executor is started")
     return _command(Level.FAIL, where, found, "stop it: two streams of commands tear a robot")
 

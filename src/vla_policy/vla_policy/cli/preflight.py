@@ -49,7 +49,7 @@ def _findings(options: argparse.Namespace, contract: Contract) -> list[Finding]:
     )
     survey = TopicSurvey(node, contract)  # not before: its queues would fill up meanwhile
     survey.wait(options.wait)
-    measured = survey.measure(options.seconds, simulated=options.simulated)
+    measured = survey.measure(options.seconds, simulated=options.simulated, alone=options.alone)
     return [*findings, *judge(contract, measured), *judge_state(side, contract, measured)]
 
 
@@ -73,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
         "--simulated",
         action="store_true",
         help="the robot is simulated: slow topics and still pictures only warn",
+    )
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="no executor is started yet, as in a launch: one that commands already fails",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser

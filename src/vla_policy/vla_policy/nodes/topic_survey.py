@@ -62,7 +62,7 @@ class TopicSurvey:
             self._executor.spin_once(timeout_sec=0.1)
         self._spin(SETTLE_S)
 
-    def measure(self, seconds: float, *, simulated: bool) -> Measured:
+    def measure(self, seconds: float, *, simulated: bool, alone: bool) -> Measured:
         """What the topics carry from now on for so long."""
         for listener in self._listeners.values():
             listener.begin(seconds / PICTURES)
@@ -75,6 +75,7 @@ class TopicSurvey:
             sources={name: one.measured() for name, one in self._listeners.items()},
             commands={group.name: self._commanded(group) for group in self._contract.action},
             simulated=simulated,
+            alone=alone,
         )
 
     def _spin(self, seconds: float) -> None:
