@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Empty, Float32, Float64MultiArray
 from std_srvs.srv import Trigger
@@ -65,6 +66,10 @@ def test_P6_nothing_moves_without_the_deadman_and_a_silent_one_latches(
     joystick.message = Joy(buttons=[1])  # a joystick without this button
     released = system.wait_state("RAMPING", since=running, cause="the deadman is not pressed")
     assert system.wait_counter(EXECUTOR, "deadman_unreadable") >= 1
+    joystick.message = Joy(buttons=[0, 1])
+    running = system.wait_state("RUNNING", since=released)
+    joystick.message = serialize_message(Joy(buttons=[0, 1]))[:8]  # cut off on the way
+    released = system.wait_state("RAMPING", since=running, cause="the deadman is not pressed")
     joystick.message = Joy(buttons=[0, 1])
     again = system.wait_state("RUNNING", since=released)
     joystick.silence()

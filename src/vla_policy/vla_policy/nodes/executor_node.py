@@ -10,12 +10,11 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.serialization import deserialize_message
 from trajectory_msgs.msg import JointTrajectory
 
 from vla_core.chunk import MAX_STEPS, decode_chunk
 from vla_core.contract import Contract, load_contract
-from vla_core.errors import ChunkError
+from vla_core.errors import ChunkError, CodecError
 from vla_core.execution import Execution, State
 from vla_core.observation import read_stream
 from vla_core.pacing import Pacing
@@ -26,7 +25,7 @@ from vla_policy.nodes.command_output import CommandOutput
 from vla_policy.nodes.diagnostics import Diagnostics, Level, status
 from vla_policy.nodes.executor_services import ExecutorServices
 from vla_policy.nodes.lifecycle import FAREWELL, Supervised, run
-from vla_policy.nodes.messages import Input, reception
+from vla_policy.nodes.messages import Input, deserialized, reception
 from vla_policy.nodes.node_parameters import EXECUTOR_NODE
 from vla_policy.nodes.people_inputs import PeopleInputs
 from vla_policy.nodes.realtime import pin_to, prefer_this_process
@@ -192,9 +191,9 @@ class ExecutorNode(Supervised):
                     found=f"{len(serialized)} bytes",
                     allowed=f"{MAX_CHUNK_BYTES} bytes, {MAX_STEPS} actions",
                 )
-            message = deserialize_message(serialized, JointTrajectory)
+            message = deserialized(serialized, JointTrajectory, where="action_chunk")
             chunk = decode_chunk(message, self._contract.action_names)
-        except ChunkError as error:
+        except (ChunkError, CodecError) as error:
             self._execution.counts.update(("chunks_received", "chunks_refused"))
             self._report(error)
             return
@@ -203,7 +202,7 @@ class ExecutorNode(Supervised):
         except ChunkError as error:
             self._report(error)
 
-    def _report(self, error: ChunkError) -> None:
+    def _report(self, error: ChunkError | CodecError) -> None:
         self._execution.counts[f"refused: {error.what}"] += 1
         self.get_logger().warning(f"chunk refused: {error}", throttle_duration_sec=1.0)
 

@@ -37,6 +37,23 @@ def message_class(type_name: str) -> Any:
         ) from error
 
 
+def deserialized(serialized: bytes, cls: Any, *, where: str) -> Any:
+    """The message of class ``cls``.
+
+    Raises:
+        CodecError: it ends too early, or it is of another type.
+    """
+    try:
+        return deserialize_message(serialized, cls)
+    except RuntimeError as error:  # RMWError, of which rclpy has no public name
+        raise CodecError(
+            "the message cannot be read",
+            where=where,
+            found=f"{len(serialized)} bytes",
+            allowed=f"a serialised {cls.__name__}",
+        ) from error
+
+
 MAX_STREAM_BYTES = 64 * 1024
 
 
@@ -110,7 +127,9 @@ class Input:
                 payload: object = serialized
                 if read is not None:
                     _require_small(serialized, source.topic)
-                    payload = read(deserialize_message(serialized, self.message_class))
+                    payload = read(
+                        deserialized(serialized, self.message_class, where=source.topic)
+                    )
             except CodecError as error:
                 self.refused += 1
                 node.get_logger().warning(str(error), throttle_duration_sec=1.0)

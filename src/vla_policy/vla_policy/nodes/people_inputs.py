@@ -7,13 +7,12 @@ from collections import Counter
 
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.serialization import deserialize_message
 
 from vla_core.codecs import decode_vector
 from vla_core.contract_safety import Safety
 from vla_core.errors import CodecError
 from vla_core.interlocks import Interlocks
-from vla_policy.nodes.messages import MAX_STREAM_BYTES, message_class
+from vla_policy.nodes.messages import MAX_STREAM_BYTES, deserialized, message_class
 
 
 class PeopleInputs:
@@ -54,7 +53,7 @@ class PeopleInputs:
         if deadman is None or len(serialized) > MAX_STREAM_BYTES:
             raise CodecError("the message is too large", found=f"{len(serialized)} bytes")
         value = decode_vector(
-            deserialize_message(serialized, message_class(deadman.type)),
+            deserialized(serialized, message_class(deadman.type), where=deadman.topic),
             type_name=deadman.type,
             field=deadman.field,
             message_names=("",),
