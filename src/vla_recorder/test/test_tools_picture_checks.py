@@ -47,6 +47,17 @@ def test_a_still_scene_around_a_still_robot_is_none() -> None:
     assert judge([5] * KEYFRAMES, STILL).level is Level.PASS
 
 
+def test_depth_that_changes_by_less_than_a_grey_level_is_not_frozen() -> None:
+    watch = PictureWatch()
+    for at in range(KEYFRAMES):
+        depth = np.full((48, 64), 900 + at, np.uint16)  # mm; one pixel that is far away
+        depth[0, 0] = 65_535
+        watch.see(np.full((48, 64, 1), 2, np.uint8), lossless=depth)
+    assert list(watch.still()) == []
+    watch.see(np.full((48, 64, 1), 2, np.uint8), lossless=depth)
+    assert list(watch.still()) == [(KEYFRAMES - 1, 2)]
+
+
 @pytest.mark.parametrize(("rate_hz", "level"), [(50.0, Level.WARN), (12.5, Level.PASS)])
 def test_a_camera_slower_than_its_contract_is_a_warning(rate_hz: float, level: Level) -> None:
     report = judge([at // 2 for at in range(KEYFRAMES)], rate_hz=rate_hz)

@@ -6,6 +6,7 @@ Shape letters: K keyframes, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,17 +43,22 @@ class PictureWatch:
         self.sizes: set[tuple[int, ...]] = set()
         self.blank = 0
         self._last: npt.NDArray[np.float32] | None = None
+        self._exact: bytes | None = None
         self._sum = np.zeros(3)
         self._squares = np.zeros(3)
 
-    def see(self, picture: Picture) -> None:
+    def see(self, picture: Picture, *, lossless: npt.NDArray[Any] | None = None) -> None:
+        """The next keyframe; where it was stored without loss, any change of that is one."""
         self.count += 1
         self.sizes.add(picture.shape)
         small = thumbnail(picture)
         self.blank += bool(small.max() < DARK or small.min() > BRIGHT)
-        if self._last is not None:
+        exact = None if lossless is None else lossless.tobytes()
+        if self._last is not None and exact is not None:
+            self.changed.append(exact != self._exact)
+        elif self._last is not None:
             self.changed.append(bool(np.abs(small - self._last).max() > SAME))
-        self._last = small
+        self._last, self._exact = small, exact
         some = picture[::4, ::4].reshape(-1, picture.shape[2]).astype(np.float64) / 255
         if some.shape[1] == 3:
             self._sum += some.mean(axis=0)

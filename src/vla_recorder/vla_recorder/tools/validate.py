@@ -245,8 +245,12 @@ class _Checks:
             return
         try:
             rows = _keyframes(clip) if clip else np.arange(table.num_rows)
-            for picture in decode(clip, keyframes_only=True) if clip else _stored(table, camera):
-                watch.see(picture)
+            if clip is not None:
+                for picture in decode(clip, keyframes_only=True):
+                    watch.see(picture)
+            for row in range(table.num_rows if clip is None else 0):
+                stored = stored_picture(table, camera, row)
+                watch.see(_grey(stored), lossless=stored)
         except VlaError as error:
             self._report.add(FAIL, "pictures", camera, str(error), advice=AGAIN, episode=number)
             return
@@ -297,17 +301,12 @@ def _keyframes(clip: Clip) -> np.ndarray:
     return np.flatnonzero(packet_times(clip).keys)
 
 
-def _stored(table: pa.Table, camera: str) -> Iterator[picture_checks.Picture]:
-    """The pictures of a table; depth in a grey of its own scale."""
-    scale = 0.0
-    for row in range(table.num_rows):
-        picture = stored_picture(table, camera, row)
-        if picture.ndim == 2:
-            depth = picture.astype(np.float64)[..., None]
-            scale = scale or 200.0 / max(float(depth.max()), 1.0)
-            yield np.minimum(depth * scale, 250).astype(np.uint8)
-        else:
-            yield picture.astype(np.uint8)
+def _grey(picture: np.ndarray[Any, Any]) -> picture_checks.Picture:
+    """Depth (H, W) as (H, W, 1), from black to grey; colours as they are."""
+    if picture.ndim == 3:
+        return picture.astype(np.uint8)
+    depth = picture.astype(np.float64)[..., None]
+    return (depth * (200.0 / max(float(depth.max()), 1.0))).astype(np.uint8)
 
 
 def _pieces(file: Path) -> Iterator[dict[str, Any]]:
