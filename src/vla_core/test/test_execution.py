@@ -203,6 +203,46 @@ def test_resume_while_stale_publishes_nothing() -> None:
     assert all(tick.command is None for tick in ticks)
 
 
+# --- holding ---
+
+
+def test_a_hold_that_does_not_latch_is_silent_as_soon() -> None:
+    rig = Rig().running()
+    rig.execution.resume()  # a person asked for it: nothing to latch
+    ticks = rig.ticks(200)
+    assert states(ticks) == [State.RAMPING, State.HOLDING]
+    rig.assert_ramped_to_rest()
+    assert ticks[45].command is not None
+    assert all(tick.command is None for tick in ticks[52:])  # 0.5 s
+    rig.pose[0] -= 0.3  # moved by hand
+    rig.tick()
+    rig.accept(to=rig.pose)
+    np.testing.assert_allclose(rig.tick().command, rig.pose, atol=1e-12)
+
+
+@pytest.mark.parametrize("moved_to", [-1.0, np.nan])
+def test_a_pose_is_not_held_where_the_robot_is_not(moved_to: float) -> None:
+    rig = Rig().running()
+    rig.execution.accept(None, rig.now_ns)
+    assert rig.ticks(20)[-1].command is not None
+    rig.pose[0] = moved_to
+    assert all(tick.command is None for tick in rig.ticks(20))
+    rig.pose[0] = -0.9
+    rig.tick()
+    rig.accept(to=rig.pose)
+    np.testing.assert_allclose(rig.tick().command, rig.pose, atol=1e-12)
+
+
+def test_a_pose_is_not_held_without_fresh_joints_and_latches_all_the_same() -> None:
+    rig = Rig().running()
+    rig.execution.accept(None, rig.now_ns)
+    assert rig.ticks(20)[-1].command is not None
+    ticks = rig.ticks(20, measure=False)
+    assert states(ticks) == [State.HOLDING]
+    assert ticks[-1].command is None
+    assert rig.ticks(20)[-1].state is State.LATCHED
+
+
 def test_estop_brakes_within_the_limits_and_then_is_silent() -> None:
     rig = Rig().running()
     rig.execution.latch("stopped by ~/estop")

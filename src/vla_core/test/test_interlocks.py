@@ -49,8 +49,10 @@ def test_a_released_deadman_brakes_within_one_tick_and_holds_without_a_latch() -
     rig.press(False)
     tick = rig.tick()
     assert (tick.state, tick.cause) == (State.RAMPING, "the deadman is not pressed")
-    assert states(rig.ticks(200))[-1] is State.HOLDING
+    ticks = rig.ticks(200)
+    assert states(ticks)[-1] is State.HOLDING
     rig.assert_ramped_to_rest()
+    assert all(tick.command is None for tick in ticks[51:])  # silent after 0.5 s
 
 
 def test_a_deadman_pressed_again_needs_an_observation_from_afterwards() -> None:

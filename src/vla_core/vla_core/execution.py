@@ -25,6 +25,7 @@ from vla_core.safety import (
     brake,
     gross_violation,
     guard,
+    lost_violation,
     start,
     start_violation,
 )
@@ -194,7 +195,7 @@ class Execution:
         cause = self._latched or refusal or self._run(now_ns, mono_ns)
         if isinstance(cause, Tick):
             return cause
-        return self._stop(cause, mono_ns)
+        return self._stop(cause, now_ns, mono_ns)
 
     def _ask_people(self, now_ns: int, mono_ns: int) -> str | None:
         """Why nothing may move now, or None. What was observed until then moves nothing later."""
@@ -336,18 +337,20 @@ class Execution:
             limited=limited,
         )
 
-    def _stop(self, cause: str, mono_ns: int) -> Tick:
+    def _stop(self, cause: str, now_ns: int, mono_ns: int) -> Tick:
         """RAMPING until at rest; then HOLDING, or LATCHED when that has lasted too long."""
         if self._holding_since_ns is None:
             self._holding_since_ns = mono_ns
             self.counts["holds"] += 1
-        if self._has_moved and mono_ns - self._holding_since_ns > self._latch_after_ns:
+        is_long = mono_ns - self._holding_since_ns > self._latch_after_ns
+        if self._has_moved and is_long:
             self.latch(f"held for more than {self._latch_after_ns / 1e9} s: {cause}")
         state = State.HOLDING if self._latched is None else State.LATCHED
         command = None
         if self._last is not None:
             is_moving = not at_rest(self.limits, self._last)
-            is_silent = state is State.LATCHED or self._is_taken_over
+            is_silent = is_long or state is State.LATCHED or self._is_taken_over
+            is_silent = is_silent or not self._is_where_commanded(self._last, now_ns, mono_ns)
             state = State.RAMPING if is_moving else state
             self._last = brake(self.limits, self._last, self._dt_s)
             if is_moving or not is_silent:
@@ -362,3 +365,11 @@ class Execution:
             chunk_age_ns=None,
             limited=False,
         )
+
+    def _is_where_commanded(self, last: Command, now_ns: int, mono_ns: int) -> bool:
+        """A pose is held only where the robot is known to stand: elsewhere it would be pulled."""
+        try:
+            measured = self.measured(now_ns, mono_ns)
+        except SampleError:
+            return False
+        return self._dry_run or lost_violation(self.limits, measured, last) is None

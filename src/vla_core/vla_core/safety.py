@@ -114,13 +114,18 @@ def gross_violation(
     limits: Limits, measured: FloatArray, last: Command, wish: Target
 ) -> str | None:
     """Why motion must stop and latch, or None. Called before ``guard``."""
-    if not np.isfinite(measured).all():
-        return "a measured joint is not finite"
     if not (np.isfinite(wish.position).all() and np.isfinite(wish.velocity).all()):
         return "a proposed command is not finite"
     far = np.abs(wish.position - last.position) > limits.gross_offset
     if far.any():
         return f"a proposed command is far from the last one: {_names(limits, far)}"
+    return lost_violation(limits, measured, last)
+
+
+def lost_violation(limits: Limits, measured: FloatArray, last: Command) -> str | None:
+    """Why the robot is not where it was commanded to be, or None."""
+    if not np.isfinite(measured).all():
+        return "a measured joint is not finite"
     lost = np.abs(measured - last.position) > limits.gross_offset
     if lost.any():
         return f"the robot does not follow its commands: {_names(limits, lost)}"
