@@ -144,6 +144,39 @@ def test_a_second_stop_names_the_first_and_dry_run_releases_neither(
         assert system.state() == "LATCHED"
 
 
+@pytest.mark.parametrize("through", [("deactivate",), ("deactivate", "cleanup", "configure")])
+def test_a_stop_holds_over_a_restart_of_the_node_until_resume(
+    system: System, moving: StandInRobot, through: tuple[str, ...]
+) -> None:
+    estop(system)
+    latched = system.wait_state("LATCHED", cause="~/estop")
+    assert all(system.change_executor(label) for label in (*through, "activate"))
+    system.wait_state("LATCHED", since=latched + 1, cause="~/estop")
+    moving.send(moving.chunk())
+    assert is_silent(system)
+    assert system.counter(EXECUTOR, "estop/RUNNING") == 1
+    system.rest()
+    moving.send(moving.chunk())
+    system.wait_commands(10)
+
+
+def test_what_is_asked_of_an_inactive_executor_is_kept_and_counted(
+    system: System, moving: StandInRobot
+) -> None:
+    assert system.change_executor("deactivate")
+    assert estop(system) == "stopped by ~/estop; ~/resume releases it"
+    set_dry_run(system, True)
+    since = len(system.status)
+    assert all(system.change_executor(label) for label in ("cleanup", "configure", "activate"))
+    latched = system.wait_state("LATCHED", since=since, cause="~/estop")
+    assert {item.key: item.value for item in system.status.messages[latched].values}[
+        "dry_run"
+    ] == "True"
+    for request in ("estop/INACTIVE", "dry_run/INACTIVE"):
+        assert system.wait_counter(EXECUTOR, request) == 1
+    set_dry_run(system, False)
+
+
 def test_resume_while_braking_first_comes_to_rest(system: System, moving: StandInRobot) -> None:
     estop(system)
     system.rest()

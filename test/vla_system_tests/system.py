@@ -88,6 +88,7 @@ class System:
         rclpy.init(context=self._context, domain_id=domain)
         self.node = rclpy.create_node("watcher", context=self._context)
         self._clients: dict[str, Client] = {}
+        self._counted: dict[str, str] = {}  # by the executor, before its last restart
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -217,7 +218,10 @@ class System:
 
     @contextmanager
     def executor_restarted(self) -> Iterator[None]:
-        """Deactivate the executor, and activate it after: it forgets all, and so do we."""
+        """Deactivate the executor, and activate it after, released: both begin anew.
+
+        It counts on; ``counter`` says what came since.
+        """
         since = len(self.status)
         assert self.change_executor("deactivate")
         self.wait_state("INACTIVE", since=since, cause="deactivated")
@@ -225,6 +229,12 @@ class System:
             for recording in (self.status, self.commanded):
                 recording.clear()
             self.restarts.clear()
+            self.diagnostics.clear()
+            self._counted.clear()
+        self.wait(lambda: self.facts(EXECUTOR), "the executor's counts")
+        self._counted = self.facts(EXECUTOR)
+        self.resume()
+        self.restarts.clear()
         yield
         assert self.change_executor("activate")
         with self._news:
@@ -268,7 +278,8 @@ class System:
         return self.counter(node, key)
 
     def counter(self, node: str, key: str) -> int:
-        return int(self.facts(node).get(key, "0"))
+        before = self._counted.get(key, "0") if node == EXECUTOR else "0"
+        return int(self.facts(node).get(key, "0")) - int(before)
 
     def facts(self, node: str) -> dict[str, str]:
         """What a node has said of itself last on /diagnostics."""

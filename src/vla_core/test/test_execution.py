@@ -9,7 +9,8 @@ from robot_contract import GRIPPER_ONLY, VELOCITIES_ONLY
 
 from vla_core.chunk import ActionChunk
 from vla_core.errors import ChunkError
-from vla_core.execution import State
+from vla_core.execution import Execution, State
+from vla_core.strategies import make_strategy
 
 # --- before motion ---
 
@@ -111,8 +112,11 @@ def test_chunks_out_of_order_are_refused_and_what_runs_goes_on() -> None:
     newest_ns = rig.now_ns
     rig.accept(steps=40)
     rig.tick()
-    for stamp_ns in (newest_ns, newest_ns - MS):
-        with pytest.raises(ChunkError, match="older than the one in use"):
+    for stamp_ns, message in (
+        (newest_ns, "of this observation was taken already"),
+        (newest_ns - MS, "older than the one in use; found: 0.001 s older"),
+    ):
+        with pytest.raises(ChunkError, match=message):
             rig.accept(stamp_ns=stamp_ns, steps=40)
     assert rig.tick().state is State.RUNNING
 
@@ -333,6 +337,57 @@ def test_a_chunk_of_another_rate_is_refused() -> None:
     chunk = ActionChunk(stamp_ns=rig.now_ns, step_ns=2 * STEP, actions=np.tile(HOME, (9, 1)))
     with pytest.raises(ChunkError, match="time between two actions"):
         rig.execution.accept(chunk, rig.now_ns)
+
+
+# --- leaving ---
+
+
+def succeeded(rig: Rig) -> Execution:
+    """The execution after the rig's, in its place."""
+    before, strategy = rig.execution, make_strategy("receding_horizon", rig.limits)
+    rig.execution = Execution(rig.contract, strategy)
+    rig.execution.succeed(before)
+    return rig.execution
+
+
+def test_leaving_brakes_and_falls_silent_without_a_latch() -> None:
+    rig = Rig().running()
+    rig.execution.leave()
+    rig.accept(steps=40)
+    ticks = rig.ticks(100)
+    assert {tick.cause for tick in ticks} == {"deactivated"}
+    assert states(ticks) == [State.RAMPING, State.HOLDING]
+    assert ticks[20].command is None
+    rig.assert_ramped_to_rest()
+    assert succeeded(rig).latched is None
+    rig.tick()
+    rig.accept(to=rig.pose)
+    assert rig.tick().state is State.RUNNING
+
+
+def test_p4_a_latch_outlives_its_execution_until_resume() -> None:
+    rig = Rig().running()
+    rig.execution.latch("stopped by ~/estop")
+    rig.tick()
+    rig.execution.leave()
+    rig.ticks(20)
+    for _ in range(2):
+        succeeded(rig)
+        rig.tick()
+        rig.accept(to=rig.pose)
+        assert rig.tick().cause == "stopped by ~/estop"
+    rig.execution.resume()
+    succeeded(rig)
+    rig.tick()
+    rig.accept(to=rig.pose)
+    assert rig.tick().state is State.RUNNING
+
+
+def test_a_dry_run_and_the_counts_outlive_their_execution() -> None:
+    rig = Rig().running()
+    rig.execution.dry_run = True  # begins at rest
+    assert succeeded(rig).dry_run
+    assert rig.execution.counts["chunks_received"] == 1
 
 
 # --- other robots ---

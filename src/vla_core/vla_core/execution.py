@@ -85,12 +85,17 @@ class Execution:
         self._has_moved = False
         self._holding_since_ns: int | None = None
         self._latched: str | None = None
-        self._restarting = False
+        self._restarting = self._is_leaving = False
         self.interlocks = Interlocks(contract.safety)
         self._refused_until_ns: int | None = None
         self._is_refused = self._is_taken_over = False
         self._playback = Playback()
         self._ticked_ns: int | None = None
+
+    def succeed(self, before: Execution) -> None:
+        """Take over from another what only people undo, and what was counted."""
+        self._latched, self.counts = before._latched, before.counts
+        self.dry_run = before._dry_run_wanted
 
     @property
     def speed(self) -> float:
@@ -169,6 +174,10 @@ class Execution:
             self._latched = cause
             self.counts["latched"] += 1
 
+    def leave(self) -> None:
+        """Brake, then publish nothing: another execution comes after this one."""
+        self._is_leaving = True
+
     def resume(self) -> None:
         """Leave LATCHED. Old chunks are forgotten; motion starts anew from the measured pose.
 
@@ -192,7 +201,8 @@ class Execution:
         self._forget_future(now_ns)
         self._change_dry_run()
         refusal = self._ask_people(now_ns, mono_ns)
-        cause = self._latched or refusal or self._run(now_ns, mono_ns)
+        leaving = "deactivated" if self._is_leaving else None
+        cause = self._latched or leaving or refusal or self._run(now_ns, mono_ns)
         if isinstance(cause, Tick):
             return cause
         return self._stop(cause, now_ns, mono_ns)
@@ -252,7 +262,13 @@ class Execution:
                 fix="the policy is slower than its horizon; use a faster one or a longer horizon",
             )
         newest = self._strategy.newest()
-        if newest is not None and chunk.stamp_ns <= newest.stamp_ns:
+        if newest is not None and chunk.stamp_ns == newest.stamp_ns:
+            raise ChunkError(
+                "a chunk of this observation was taken already",
+                found=f"stamp {chunk.stamp_ns / 1e9:.3f} s again",
+                allowed="newer observations only",
+            )
+        if newest is not None and chunk.stamp_ns < newest.stamp_ns:
             raise ChunkError(
                 "a chunk older than the one in use",
                 found=f"{(newest.stamp_ns - chunk.stamp_ns) / 1e9:.3f} s older",
@@ -343,13 +359,14 @@ class Execution:
             self._holding_since_ns = mono_ns
             self.counts["holds"] += 1
         is_long = mono_ns - self._holding_since_ns > self._latch_after_ns
-        if self._has_moved and is_long:
+        if self._has_moved and is_long and not self._is_leaving:
             self.latch(f"held for more than {self._latch_after_ns / 1e9} s: {cause}")
         state = State.HOLDING if self._latched is None else State.LATCHED
         command = None
         if self._last is not None:
             is_moving = not at_rest(self.limits, self._last)
-            is_silent = is_long or state is State.LATCHED or self._is_taken_over
+            is_silent = is_long or self._is_leaving or self._is_taken_over
+            is_silent = is_silent or state is State.LATCHED
             is_silent = is_silent or not self._is_where_commanded(self._last, now_ns, mono_ns)
             state = State.RAMPING if is_moving else state
             self._last = brake(self.limits, self._last, self._dt_s)

@@ -49,6 +49,7 @@ class ExecutorNode(Supervised):
         super().__init__("executor_node")
         declare(self, EXECUTOR_NODE)
         self._state = State.INACTIVE
+        self._before: Execution | None = None
         self._shown: tuple[object, ...] = ()
 
     def configure(self) -> None:
@@ -59,7 +60,7 @@ class ExecutorNode(Supervised):
         self._strategy_settings = StrategySettings(
             blend_s=float(values["blend_s"]), execute_steps=int(values["execute_steps"])
         )
-        self._execution = self._new_execution(dry_run=bool(values["dry_run"]))
+        self._execution = self._new_execution()
         self._shown = ()
         pin_to(str(values["cpus"]))
         refusal = prefer_this_process()
@@ -69,14 +70,24 @@ class ExecutorNode(Supervised):
         self._connect()
         self._show(State.INACTIVE, "configured")
 
-    def _new_execution(self, *, dry_run: bool) -> Execution:
+    def _new_execution(self) -> Execution:
+        """What people have asked for stays as long as the process lives, and so do the counts."""
         strategy = make_strategy(
             self._strategy_name, Limits.of(self._contract), self._strategy_settings
         )
         execution = Execution(self._contract, strategy)
-        execution.dry_run = dry_run
+        if self._before is None:
+            execution.dry_run = bool(self.get_parameter("dry_run").value)
+        else:
+            execution.succeed(self._before)
         execution.speed = self._speed()
+        self._before = execution
         return execution
+
+    def _begin_anew(self) -> None:
+        self._execution = self._new_execution()
+        self._people.interlocks = self._execution.interlocks
+        self._requests.execution = self._execution
 
     def _speed(self) -> float:
         return float(self.get_parameter("speed_percent").value) / 100
@@ -99,7 +110,7 @@ class ExecutorNode(Supervised):
         chunks = self.create_subscription(
             JointTrajectory, "action_chunk", self._on_chunk, QoSProfile(depth=1), raw=True
         )
-        self._requests = ExecutorServices(self, self._execution)
+        self._requests = ExecutorServices(self, self._execution, lambda: self._state)
         company = self.create_timer(1.0, self._refuse_company)
         self.entities += [
             partial(self.destroy_subscription, chunks),
@@ -112,9 +123,7 @@ class ExecutorNode(Supervised):
         self._execution.measure(name, sample)
 
     def activate(self) -> None:
-        self._execution = self._new_execution(dry_run=self._execution.dry_run)
-        self._people.interlocks = self._execution.interlocks
-        self._requests.activated(self._execution)
+        self._begin_anew()
         gc.unfreeze()
         gc.collect()
         gc.freeze()  # what lives now lives on: later collections, and so pauses, stay short
@@ -125,14 +134,13 @@ class ExecutorNode(Supervised):
         if self.due_ns is None:
             return
         self.due_ns = None
-        self._requests.deactivated()
         self._brake()
         self._show(State.INACTIVE, "deactivated")
         self._status.wait_for_all_acked(FAREWELL)
 
     def _brake(self) -> None:
         """Bring the robot to rest within the limits before leaving."""
-        self._execution.latch("deactivated")
+        self._execution.leave()
         while True:  # at the acceleration limit, which no contract sets to zero
             tick = self._execution.tick(self._now_ns(), time.monotonic_ns())
             if tick.command is None:

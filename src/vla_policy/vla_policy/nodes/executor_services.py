@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
@@ -9,7 +10,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Float32
 from std_srvs.srv import SetBool, Trigger
 
-from vla_core.execution import Execution
+from vla_core.execution import Execution, State
 
 ESTOPPED = "stopped by ~/estop"
 
@@ -17,14 +18,14 @@ ESTOPPED = "stopped by ~/estop"
 class ExecutorServices:
     """``~/estop``, ``~/resume``, ``~/dry_run`` and the topic ``~/speed``.
 
-    In each state of the node each has one answer: docs/execution.md.
+    In each state of the node each has one answer: docs/execution.md. Each call is counted by the
+    state that it met.
     """
 
-    def __init__(self, node: Node, execution: Execution) -> None:
+    def __init__(self, node: Node, execution: Execution, state: Callable[[], State]) -> None:
+        self.execution = execution
         self._node = node
-        self._execution = execution
-        self._is_active = False
-        self._is_stopped_early = False
+        self._state = state
         self._services = [
             node.create_service(Trigger, "~/estop", self._on_estop),
             node.create_service(Trigger, "~/resume", self._on_resume),
@@ -32,32 +33,29 @@ class ExecutorServices:
         ]
         self._speed = node.create_subscription(Float32, "~/speed", self._on_speed, 1)
 
-    def activated(self, execution: Execution) -> None:
-        """A stop that was asked for before still holds."""
-        self._execution, self._is_active = execution, True
-        if self._is_stopped_early:
-            self._is_stopped_early = False
-            execution.latch(ESTOPPED)
-
-    def deactivated(self) -> None:
-        self._is_active = False
+    def _met(self, request: str) -> State:
+        state = self._state()
+        self.execution.counts[f"{request}/{state.value}"] += 1
+        return state
 
     def _on_estop(self, _request: Any, response: Any) -> Any:
-        self._is_stopped_early = not self._is_active
-        self._execution.latch(ESTOPPED)
+        self._met("estop")
+        self.execution.latch(ESTOPPED)
         response.success = True
-        response.message = f"{self._execution.latched}; ~/resume releases it"
+        response.message = f"{self.execution.latched}; ~/resume releases it"
         return response
 
     def _on_resume(self, _request: Any, response: Any) -> Any:
-        self._is_stopped_early = False
-        self._execution.resume()
-        awaited = "a new action chunk" if self._is_active else "the node to be activated"
+        state = self._met("resume")
+        self.execution.resume()
+        is_inactive = state is State.INACTIVE
+        awaited = "the node to be activated" if is_inactive else "a new action chunk"
         response.success, response.message = True, f"waiting for {awaited}"
         return response
 
     def _on_dry_run(self, request: Any, response: Any) -> Any:
-        self._execution.dry_run = bool(request.data)
+        self._met("dry_run")
+        self.execution.dry_run = bool(request.data)
         response.success, response.message = True, f"dry_run={request.data} once at rest"
         return response
 
@@ -66,7 +64,7 @@ class ExecutorServices:
         wanted = Parameter("speed_percent", value=float(message.data))
         result = self._node.set_parameters([wanted])[0]
         if not result.successful:
-            self._execution.counts["speeds_refused"] += 1
+            self.execution.counts["speeds_refused"] += 1
             self._node.get_logger().warning(
                 f"~/speed refused: {result.reason}", throttle_duration_sec=1.0
             )
