@@ -40,9 +40,18 @@ def test_every_argument_is_described(system: System, file: str) -> None:
 
 @pytest.mark.parametrize(
     ("argument", "said"),
-    [({"dryrun": "true"}, "did you mean dry_run?"), ({"policy": "p"}, "pi05")],
+    [
+        ({"dryrun": "true"}, "did you mean dry_run?"),
+        ({"policy": "p"}, "pi05"),
+        ({"execute_steps": "5"}, "execute_steps"),  # a parameter, but no launch argument
+        ({"cheese": "5"}, "unknown launch argument"),
+        ({"strategy": "fast"}, "latency_aligned"),
+        ({"rtc": "true"}, "guided"),
+        ({"speed_percent": "ten"}, "ten"),
+        ({"speed_percent": "110"}, "speed_percent"),
+    ],
 )
-def test_a_misspelt_argument_ends_the_launch(
+def test_a_wrong_argument_ends_the_launch(
     system: System, argument: dict[str, str], said: str
 ) -> None:
     launch = system.launch("ur5.launch.py", **HOLD, **argument)
@@ -63,6 +72,16 @@ def test_policy_act_selects_the_temporal_ensemble(system: System) -> None:
     system.wait_state("RUNNING")
     assert _parameter(system, EXECUTOR, "strategy").string_value == "temporal_ensemble"
     assert _parameter(system, POLICY, "inference_rate_hz").double_value == 50.0
+
+
+def test_strategy_speed_and_rtc_are_handed_to_the_nodes(system: System) -> None:
+    given = {"strategy": "rtc", "speed_percent": "10", "rtc": "guided"}
+    system.launch("ur5.launch.py", **HOLD, **given, policy="act", prompt="wave")
+    system.wait_state("HOLDING")
+    assert _parameter(system, EXECUTOR, "strategy").string_value == "rtc"
+    assert _parameter(system, EXECUTOR, "speed_percent").double_value == 10.0
+    assert _parameter(system, POLICY, "rtc").string_value == "guided"
+    assert _parameter(system, POLICY, "inference_rate_hz").double_value == 50.0  # of the file
 
 
 def test_a_prompt_on_the_topic_changes_the_parameter_and_starts_inference(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -22,15 +22,21 @@ from vla_bringup.sim.parameters import ALOHA_SIM, FAKE_ROBOT
 from vla_core.contract import load_contract
 from vla_core.errors import ParameterError
 from vla_core.parameters import Parameter
+from vla_core.rtc import RtcMode
+from vla_core.strategies import STRATEGIES
 
 PACKAGE = "vla_bringup"
-ARGUMENTS = (
-    *("checkpoint", "recipe", "contract", "policy", "prompt", "asset_id"),
-    *("device", "dry_run", "namespace", "sim", "preflight", "supervision", "policy_restarts"),
+# What launch and launch_ros keep beside the arguments
+THEIRS = (
+    *("ros_namespace", "ros_remaps", "global_params"),
+    *("emulate_tty", "sigterm_timeout", "sigkill_timeout"),
 )
 PREFLIGHT_S, FIRST_MESSAGES_S = 2, 30  # measured; longest wait for the robot to come up
 RESTART_DELAY_S = 2.0  # longer than it takes to see that the one before is gone
 POLICY = ("checkpoint", "recipe", "prompt", "asset_id", "device")  # parameters of policy_node
+# Parameters that the file of `policy` sets too, or leaves at the node's default
+POLICY_CHOICES: dict[str, type] = {"rtc": str}
+EXECUTOR_CHOICES: dict[str, type] = {"strategy": str, "speed_percent": float}
 SIMULATION = tuple(p for p in ALOHA_SIM if p.name != "contract")
 
 
@@ -42,77 +48,98 @@ def generate(*, contract: str, prompt: str = "") -> LaunchDescription:
         prompt: Default task.
     """
     share = Path(get_package_share_directory(PACKAGE))
+    arguments = _arguments(share, contract, prompt)
+    known = [argument.name for argument in arguments]
     return LaunchDescription(
-        [
-            DeclareLaunchArgument(
-                "checkpoint",
-                description="Directory, hf:// or gs:// address, a recipe's name,"
-                " replay:<dataset>#<episode>, or hold: to stay in place.",
-            ),
-            DeclareLaunchArgument(
-                "recipe",
-                default_value="",
-                description="Named policy that the checkpoint belongs to; empty: what it says.",
-            ),
-            DeclareLaunchArgument(
-                "contract",
-                default_value=str(share / "config" / "robots" / contract),
-                description="Robot contract (YAML).",
-            ),
-            DeclareLaunchArgument(
-                "policy",
-                default_value="pi0",
-                choices=sorted(p.stem for p in (share / "config" / "policies").glob("*.yaml")),
-                description="Parameter file of the nodes, a name in config/policies.",
-            ),
-            DeclareLaunchArgument("prompt", default_value=prompt, description="Task in words."),
-            DeclareLaunchArgument(
-                "asset_id",
-                default_value="",
-                description="Normalisation statistics in the checkpoint; empty: the robot's own.",
-            ),
-            DeclareLaunchArgument(
-                "device",
-                default_value="auto",
-                choices=["auto", "cpu", "cuda"],
-                description="Where the model runs.",
-            ),
-            DeclareLaunchArgument(
-                "dry_run",
-                default_value="false",
-                description="Compute commands but do not send them to the robot.",
-            ),
-            DeclareLaunchArgument(
-                "namespace", default_value="", description="Namespace of the nodes."
-            ),
-            DeclareLaunchArgument(
-                "sim",
-                default_value="false",
-                description="Start a simulated robot on the topics of the real one.",
-            ),
-            DeclareLaunchArgument(
-                "preflight",
-                default_value="true",
-                description="Let nothing move before the live topics have passed a check.",
-            ),
-            DeclareLaunchArgument(
-                "supervision",
-                default_value="true",
-                description="Let the lifecycle manager bring the nodes up and watch them; false:"
-                " they start themselves.",
-            ),
-            DeclareLaunchArgument(
-                "policy_restarts",
-                default_value="2",
-                description="How often a policy that has died is started again, with supervision.",
-            ),
-            *simulation_arguments(),
-            OpaqueFunction(
-                function=refuse_misspelt, args=[[*ARGUMENTS, *(p.name for p in SIMULATION)]]
-            ),
-            *_nodes(share),
-        ]
+        [*arguments, OpaqueFunction(function=refuse_unknown, args=[known]), *_nodes(share)]
     )
+
+
+def _arguments(share: Path, contract: str, prompt: str) -> list[DeclareLaunchArgument]:
+    return [
+        DeclareLaunchArgument(
+            "checkpoint",
+            description="Directory, hf:// or gs:// address, a recipe's name,"
+            " replay:<dataset>#<episode>, or hold: to stay in place.",
+        ),
+        DeclareLaunchArgument(
+            "recipe",
+            default_value="",
+            description="Named policy that the checkpoint belongs to; empty: what it says.",
+        ),
+        DeclareLaunchArgument(
+            "contract",
+            default_value=str(share / "config" / "robots" / contract),
+            description="Robot contract (YAML).",
+        ),
+        DeclareLaunchArgument(
+            "policy",
+            default_value="pi0",
+            choices=sorted(p.stem for p in (share / "config" / "policies").glob("*.yaml")),
+            description="Parameter file of the nodes, a name in config/policies.",
+        ),
+        DeclareLaunchArgument("prompt", default_value=prompt, description="Task in words."),
+        DeclareLaunchArgument(
+            "asset_id",
+            default_value="",
+            description="Normalisation statistics in the checkpoint; empty: the robot's own.",
+        ),
+        DeclareLaunchArgument(
+            "device",
+            default_value="auto",
+            choices=["auto", "cpu", "cuda"],
+            description="Where the model runs.",
+        ),
+        DeclareLaunchArgument(
+            "strategy",
+            default_value="",
+            choices=["", *STRATEGIES],
+            description="How chunks become commands; empty: as the file of policy says.",
+        ),
+        DeclareLaunchArgument(
+            "speed_percent",
+            default_value="",
+            description="Pace of execution at the start, 0 to 100; empty: 100, or as the file"
+            " of policy says.",
+        ),
+        DeclareLaunchArgument(
+            "rtc",
+            default_value="",
+            choices=["", *(mode.value for mode in RtcMode)],
+            description="Real-time chunking by the policy, to go with the strategy rtc or"
+            " rtc_trained; empty: off, or as the file of policy says.",
+        ),
+        DeclareLaunchArgument(
+            "dry_run",
+            default_value="false",
+            description="Compute commands but do not send them to the robot.",
+        ),
+        DeclareLaunchArgument(
+            "namespace", default_value="", description="Namespace of the nodes."
+        ),
+        DeclareLaunchArgument(
+            "sim",
+            default_value="false",
+            description="Start a simulated robot on the topics of the real one.",
+        ),
+        DeclareLaunchArgument(
+            "preflight",
+            default_value="true",
+            description="Let nothing move before the live topics have passed a check.",
+        ),
+        DeclareLaunchArgument(
+            "supervision",
+            default_value="true",
+            description="Let the lifecycle manager bring the nodes up and watch them; false:"
+            " they start themselves.",
+        ),
+        DeclareLaunchArgument(
+            "policy_restarts",
+            default_value="2",
+            description="How often a policy that has died is started again, with supervision.",
+        ),
+        *simulation_arguments(),
+    ]
 
 
 def _nodes(share: Path) -> list[LaunchDescriptionEntity]:
@@ -159,7 +186,8 @@ def _policy(context: LaunchContext, policy_file: ParameterFile) -> list[LaunchDe
             namespace=LaunchConfiguration("namespace"),
             parameters=[
                 policy_file,
-                {name: _text(name) for name in ("contract", *POLICY)},
+                {name: _text(name) for name in ("contract", *POLICY)}
+                | _chosen(context, POLICY_CHOICES),
                 {"autostart": not _is_supervised(context)},
             ],
             output="screen",
@@ -178,7 +206,7 @@ def _executor(context: LaunchContext, policy_file: ParameterFile) -> list[Launch
         namespace=LaunchConfiguration("namespace"),
         parameters=[
             policy_file,
-            {"contract": _text("contract")},
+            {"contract": _text("contract")} | _chosen(context, EXECUTOR_CHOICES),
             {"dry_run": ParameterValue(LaunchConfiguration("dry_run"), value_type=bool)},
             {"autostart": not _is_supervised(context)},
         ],
@@ -186,6 +214,15 @@ def _executor(context: LaunchContext, policy_file: ParameterFile) -> list[Launch
         on_exit=required_ended,
     )
     return _checked(context, executor)
+
+
+def _chosen(context: LaunchContext, kinds: Mapping[str, type]) -> dict[str, ParameterValue]:
+    """The parameters that an argument has been given for."""
+    return {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in kinds.items()
+        if context.launch_configurations[name]
+    }
 
 
 def _is_supervised(context: LaunchContext) -> bool:
@@ -244,21 +281,26 @@ def _checked(context: LaunchContext, executor: Node) -> list[LaunchDescriptionEn
     ]
 
 
-def refuse_misspelt(context: LaunchContext, known: Sequence[str]) -> None:
+def refuse_unknown(context: LaunchContext, known: Sequence[str]) -> None:
     """launch ignores unknown arguments, but ``dryrun:=true`` must not move a robot.
 
+    A launch file with other arguments includes ours in a ``GroupAction`` that forwards none.
+
     Raises:
-        ParameterError: an argument is nearly one of ours, which ends the launch.
+        ParameterError: an argument is not one of ours, which ends the launch.
     """
     for name in context.launch_configurations:
+        if name in known or name in THEIRS:
+            continue
         meant = get_close_matches(name, known, n=1, cutoff=0.75)
-        if meant and name not in known:
-            raise ParameterError(
-                "unknown launch argument",
-                found=name,
-                allowed="what --show-args lists",
-                fix=f"did you mean {meant[0]}?",
-            )
+        raise ParameterError(
+            "unknown launch argument",
+            found=name,
+            allowed="what --show-args lists",
+            fix=f"did you mean {meant[0]}?"
+            if meant
+            else "leave it out; parameters of the nodes stand in the file that policy:= names",
+        )
 
 
 def simulated(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -287,7 +329,7 @@ def simulated(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ]
 
 
-def simulation_arguments() -> list[LaunchDescriptionEntity]:
+def simulation_arguments() -> list[DeclareLaunchArgument]:
     """A launch argument for each parameter of the simulated robots."""
     return [
         DeclareLaunchArgument(p.name, default_value=str(p.default), description=_describe(p))
@@ -332,7 +374,7 @@ def _policy_ended(
             )
         ]
     given = context.launch_configurations
-    names = ("contract", *POLICY)
+    names = ("contract", *POLICY, *(name for name in POLICY_CHOICES if given[name]))
     parameters = " ".join(f"-p {name}:={shlex.quote(json.dumps(given[name]))}" for name in names)
     return [
         LogInfo(

@@ -15,7 +15,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from vla_bringup.bringup import (
     PACKAGE,
-    refuse_misspelt,
+    refuse_unknown,
     required_ended,
     simulated,
     simulation_arguments,
@@ -69,7 +69,7 @@ def generate(*, contract: str) -> LaunchDescription:
     return LaunchDescription(
         [
             *own,
-            OpaqueFunction(function=refuse_misspelt, args=[known]),
+            OpaqueFunction(function=refuse_unknown, args=[known]),
             OpaqueFunction(function=simulated, condition=IfCondition(LaunchConfiguration("sim"))),
             _node("vla_policy", "executor_node", {"autostart": True}),
             OpaqueFunction(
