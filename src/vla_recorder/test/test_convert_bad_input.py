@@ -280,17 +280,6 @@ def test_an_episode_without_a_message_of_a_stream_is_told_as_lost(lab: Lab) -> N
     assert [(e["episode"], e["rows"]) for e in lab.run()["episodes"]] == [("a", 0), ("b", 18)]
 
 
-def test_an_output_that_exists_is_left_alone(lab: Lab, capsys: Any) -> None:
-    lab.output.mkdir()
-    (lab.output / "thesis.txt").write_text("mine")
-    bag = lab.bag(recording(0.5))
-    for option in ("", "--append", "--resume"):
-        assert lab.convert(bag, *([option] if option else [])) == 1
-        assert (lab.output / "thesis.txt").read_text() == "mine"
-    assert lab.convert(bag, "--overwrite") == 0
-    assert not (lab.output / "thesis.txt").exists()
-
-
 def test_nothing_to_append_to_is_an_error(lab: Lab, refused: Callable[..., str]) -> None:
     assert "nothing to append to" in refused(lab.bag(recording(0.5)), "--append")
 

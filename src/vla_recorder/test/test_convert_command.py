@@ -365,8 +365,7 @@ def test_a_finished_dataset_of_another_format_is_not_taken_for_the_one_asked_for
 
 def test_replacing_can_be_resumed_whatever_is_replaced(lab: Lab) -> None:
     first, second = lab.bag(recording(0.5), "one"), lab.bag(recording(1, T0 + 99 * SECOND), "two")
-    lab.output.mkdir()
-    (lab.output / "thesis.txt").write_text("mine")
+    assert lab.convert(second) == 0
     again = ("--overwrite", "--resume")
     assert lab.convert(first, second, *again) == 0
     assert lab.convert(second, *again) == 0  # which is there, beside another

@@ -69,9 +69,9 @@ def convert(request: Request, engine: Engine, bar: Bar) -> list[str]:
     Raises:
         VlaError, OSError: Nothing was published; what was staged stays, for --resume.
     """
-    contract, text = read_contract(request.contract, request.bags)
     existing, work = request.existing, Work(request.output)
-    with work.opened(existing):
+    with work.opened(existing, request.bags):
+        contract, text = read_contract(request.contract, request.bags)
         scans = _scan(request, contract, engine, bar)
         tasks, left_out = plan_episodes(scans, contract, text, request.options, work)
         before = _before(request, [task.folder.name for task in tasks])
@@ -111,7 +111,9 @@ def _before(request: Request, wanted: list[str]) -> list[dict[str, Any]]:
         ConvertError: What stays was not made by this converter, or is of another format.
     """
     output, existing = request.output, request.existing
-    if not output.exists() or (existing.overwrite and not existing.resume):
+    if not output.exists() or not any(output.iterdir()):
+        return []
+    if existing.overwrite and not existing.resume:
         return []
     try:
         runs = read_manifest(output)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from vla_core.dataset.files import sync
+from vla_core.dataset.files import check_output, refuse_foreign, sync
 from vla_recorder.convert.errors import ConvertError
+
+_LOCK: Final = "lock"  # a folder without it was not made here
+_OURS: Final = (_LOCK, "episodes", "dataset", "dataset.partial", ".dataset.replaced", "replaced")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,11 @@ class Existing:
     overwrite: bool = False
     append: bool = False
 
+    @property
+    def may_be(self) -> bool:
+        """Whether something may be there."""
+        return self.resume or self.overwrite or self.append
+
 
 class Work:
     """``OUTPUT.work``: staged episodes, and the dataset until it is whole.
@@ -34,9 +43,18 @@ class Work:
     Attributes:
         output: The name of the dataset.
         folder: This folder.
+
+    Raises:
+        ConvertError: The output has no name that another folder could get meanwhile.
     """
 
     def __init__(self, output: Path) -> None:
+        if output.name in ("", ".."):
+            raise ConvertError(
+                "the output needs a name of its own",
+                where=f"--output {output}",
+                fix="name a new folder",
+            )
         self.output = output
         self.folder = output.with_name(output.name + ".work")
         self._replaced = self.folder / "replaced"
@@ -51,23 +69,31 @@ class Work:
         return self.folder / "episodes" / name
 
     @contextmanager
-    def opened(self, existing: Existing) -> Iterator[None]:
+    def opened(self, existing: Existing, sources: Sequence[Path]) -> Iterator[None]:
         """Hold the folder; when something goes wrong, finished episodes in it stay.
 
+        Args:
+            existing: What may be there.
+            sources: What is read, and must not be replaced.
+
         Raises:
-            ConvertError: What is there must not be touched, or another conversion is at work.
+            ConvertError, DatasetError: What is there must not be touched, or another conversion
+                is at work.
             OSError: It cannot be made.
         """
-        if self.output.exists() and not (existing.resume or existing.overwrite or existing.append):
-            raise self._refused("the output exists", self.output, "--overwrite or --append")
+        check_output(self.output, overwrite=existing.may_be, sources=sources)
         if existing.append and not (self.output.exists() or self._replaced.exists()):
             raise ConvertError("there is nothing to append to", where=str(self.output))
-        if self.folder.exists() and not (existing.resume or existing.overwrite or existing.append):
-            raise self._refused(
-                "an interrupted conversion is there", self.folder, "--resume or --overwrite"
-            )
+        if self.folder.exists():
+            refuse_foreign(self.folder, _OURS if (self.folder / _LOCK).is_file() else ())
+            if not existing.may_be:
+                raise ConvertError(
+                    "an interrupted conversion is there",
+                    where=str(self.folder),
+                    fix="give --resume or --overwrite, or another --output",
+                )
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
+        with (self.folder / _LOCK).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -96,8 +122,10 @@ class Work:
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder; nothing of it is needed any more."""
-        shutil.rmtree(self.folder)
+        """Remove the folder; nothing of it is needed any more.
 
-    def _refused(self, what: str, where: Path, options: str) -> ConvertError:
-        return ConvertError(what, where=str(where), fix=f"give {options}, or another --output")
+        The lock goes last: by it a rest is known as one of this converter, if it is killed here.
+        """
+        for name in _OURS[1:]:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        shutil.rmtree(self.folder)
