@@ -63,6 +63,7 @@ def describe_bag(scanned: Scan, contract: Contract) -> dict[str, Any]:
             }
             for name, rate in measure_rates(scanned, contract).items()
         },
+        "marks_of_other_robots": dict(scanned.other_marks),
         "dropped_messages": {name: dict(why) for name, why in scanned.dropped.items()},
         "clock_jumps": {str(number): name for number, name in sorted(scanned.cuts.items())},
         "losses": [

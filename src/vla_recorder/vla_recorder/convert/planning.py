@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from vla_recorder.convert.scan import Scan
 from vla_recorder.convert.work import Work
 from vla_recorder.marks import Mark
 
+_log = logging.getLogger(__name__)
+
 
 def plan_episodes(
     scans: Sequence[Scan], contract: Contract, text: str, options: Options, work: Work
@@ -45,6 +48,9 @@ def plan_episodes(
     tasks, left_out = [], []
     for scanned in scans:
         found = episodes(scanned.marks, scanned.custom)
+        if scanned.other_marks:
+            topics = ", ".join(scanned.other_marks)
+            _log.info("%s: marks of another robot are not used: %s", scanned.bag.name, topics)
         if not options.allow_contract:
             hashes = [marked.label.contract_sha256 for marked in found]
             check_contract(scanned, hashes, contract, text)

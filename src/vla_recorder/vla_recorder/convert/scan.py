@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,13 @@ from vla_recorder.bags import Bag, BagError, Decoder, Loss, RawMessage, open_bag
 from vla_recorder.convert.clock import Times, jumps, without_strays
 from vla_recorder.convert.columns import Column
 from vla_recorder.convert.errors import ConvertError
-from vla_recorder.convert.sources import is_command, sensors, wanted_topics
+from vla_recorder.convert.sources import (
+    Place,
+    find_robot,
+    is_command,
+    sensors,
+    wanted_topics,
+)
 from vla_recorder.marks import SUFFIX, TYPE, Mark, read_mark
 
 Progress = Callable[[int], None]
@@ -44,7 +50,8 @@ class Scan:
         topics: By source, the topic in the bag.
         times: By source, of its usable messages.
         depth: Cameras that measure depth.
-        marks: In the order of the bag.
+        marks: Of this robot, in the order of the bag.
+        other_marks: By topic, how many marks are of another robot.
         messages: How many there are, of all topics that were read.
         losses: Of the bag's files.
         dropped: By source (marks: by topic) and reason, messages that cannot be used.
@@ -58,6 +65,7 @@ class Scan:
     times: Mapping[str, Times]
     depth: frozenset[str]
     marks: tuple[Mark, ...]
+    other_marks: Mapping[str, int]
     messages: int
     losses: tuple[Loss, ...]
     dropped: Mapping[str, Mapping[str, int]]
@@ -81,12 +89,15 @@ def scan(task: ScanTask, progress: Progress) -> Scan:
 
 def _scan(bag: Bag, task: ScanTask, progress: Progress) -> Scan:
     types = {name: topic.type for name, topic in bag.topics.items()}
-    topics = wanted_topics(task.contract, types)
-    _require_streams(task.contract, topics, types, task.bag)
+    place = find_robot(task.contract, types, str(task.bag))
+    topics = wanted_topics(task.contract, types, place, str(task.bag))
     with ThreadPoolExecutor(1) as pool:  # hashing lets other threads run
         hashes = pool.submit(bag.sha256)
-        columns, marks, messages, dropped = _read(bag, task, topics, progress)
+        columns, marks, messages = _read(bag, task, topics, place, progress)
         sha256 = hashes.result()
+    dropped: dict[str, Mapping[str, int]] = {
+        topic: {"cannot be decoded": count} for topic, count in marks.lost.items()
+    }
     found: dict[str, Times] = {}
     cuts: dict[int, str] = {}
     for name, topic in topics.items():
@@ -106,7 +117,8 @@ def _scan(bag: Bag, task: ScanTask, progress: Progress) -> Scan:
         depth=frozenset(
             camera.name for camera in task.contract.cameras if columns[topics[camera.name]].depth
         ),
-        marks=tuple(marks),
+        marks=tuple(marks.found),
+        other_marks=dict(marks.others),
         messages=messages,
         losses=tuple(bag.losses),
         dropped=dropped,
@@ -116,10 +128,37 @@ def _scan(bag: Bag, task: ScanTask, progress: Progress) -> Scan:
     return scanned
 
 
+@dataclass(slots=True)
+class _Marks:
+    """Collects the marks of one robot; by topic it counts what is none."""
+
+    place: Place
+    robot: str
+    decoder: Decoder
+    found: list[Mark] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+    def add(self, message: RawMessage) -> None:
+        try:
+            decoded = self.decoder.decode(message.topic, message.data)
+            mark = read_mark(decoded, number=message.number, received_ns=message.received_ns)
+            robot = str(decoded.hardware_id)
+        except (BagError, AttributeError, TypeError):  # that name, with other fields
+            self.lost[message.topic] += 1
+            return
+        if mark is None:
+            return
+        if robot in ("", self.robot) and self.place.holds(message.topic):
+            self.found.append(mark)
+        else:
+            self.others[message.topic] += 1
+
+
 def _read(
-    bag: Bag, task: ScanTask, topics: Mapping[str, str], progress: Progress
-) -> tuple[dict[str, Column], list[Mark], int, dict[str, dict[str, int]]]:
-    """One pass: times by topic, marks, the number behind the last message, marks that are lost."""
+    bag: Bag, task: ScanTask, topics: Mapping[str, str], place: Place, progress: Progress
+) -> tuple[dict[str, Column], _Marks, int]:
+    """One pass: times by topic, marks, the number behind the last message."""
     decoder = Decoder(bag.topics)
     cameras = {topics[camera.name]: camera for camera in task.contract.cameras}
     commands = {topic for name, topic in topics.items() if is_command(name)}
@@ -130,17 +169,12 @@ def _read(
     marked = {
         name for name, topic in bag.topics.items() if topic.type == TYPE and name.endswith(SUFFIX)
     }
-    marks: list[Mark] = []
-    lost: dict[str, dict[str, int]] = {}
+    marks = _Marks(place=place, robot=task.contract.robot, decoder=decoder)
     end = seen_bytes = 0
     for message in bag.messages({*columns, *marked}):
         end = message.number + 1
         if message.topic in marked:
-            try:
-                marks += _mark(decoder, message)
-            except (BagError, AttributeError, TypeError):  # that name, with other fields
-                counted = lost.setdefault(message.topic, Counter())
-                counted["cannot be decoded"] += 1
+            marks.add(message)
         else:
             columns[message.topic].add(message)
         seen_bytes += len(message.data)
@@ -148,32 +182,7 @@ def _read(
             progress(seen_bytes)
             seen_bytes = 0
     progress(seen_bytes)
-    return columns, marks, end, lost
-
-
-def _mark(decoder: Decoder, message: RawMessage) -> list[Mark]:
-    """The mark that a message is, if it is one.
-
-    Raises:
-        BagError: It cannot be decoded.
-    """
-    decoded = decoder.decode(message.topic, message.data)
-    mark = read_mark(decoded, number=message.number, received_ns=message.received_ns)
-    return [] if mark is None else [mark]
-
-
-def _require_streams(
-    contract: Contract, topics: Mapping[str, str], types: Mapping[str, str], bag: Path
-) -> None:
-    streams = sensors(contract)
-    if missing := [source.topic for source in streams if source.name not in topics]:
-        raise ConvertError(
-            "the bag lacks topics of the contract",
-            where=str(bag),
-            found=f"no {', '.join(missing)}, but {', '.join(sorted(types)) or 'no topic at all'}",
-            allowed="all streams and cameras of the contract",
-            fix="record them, or give the contract that the bag was recorded with",
-        )
+    return columns, marks, end
 
 
 def _require_times(scanned: Scan, contract: Contract) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,57 +55,121 @@ def group_source(group: ActionGroup) -> str:
     return f"{COMMANDS}/topics/{group.name}"
 
 
-def resolve(name: str, topics: Iterable[str]) -> str | None:
-    """The topic of a bag that a contract's topic is: the same, or the only one that ends so.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the robot is among the topics of a bag.
+
+    Attributes:
+        namespace: In front of all topics of the contract; empty where they are as it says.
+        others: Namespaces in which another robot has topics of the contract.
+    """
+
+    namespace: str
+    others: frozenset[str]
+
+    def holds(self, topic: str) -> bool:
+        """Whether a topic of a node, ``<namespace>/<node>/<name>``, is of this robot."""
+        where = _node_namespace(topic)
+        if where == self.namespace:
+            return True
+        return _inside(where, self.namespace) and not any(_inside(where, o) for o in self.others)
+
+
+def _node_namespace(topic: str) -> str:
+    return _absolute(topic).rsplit("/", 2)[0]
+
+
+def _inside(where: str, namespace: str) -> bool:
+    return f"{where}/".startswith(f"{namespace}/")
+
+
+def _absolute(topic: str) -> str:
+    return "/" + topic.lstrip("/")
+
+
+def find_robot(contract: Contract, topics: Collection[str], bag: str) -> Place:
+    """The one namespace that has all streams and cameras.
 
     Raises:
-        ConvertError: Several end so.
+        ConvertError: None has all of them, or several have.
     """
-    wanted = "/" + name.lstrip("/")
-    found = [topic for topic in topics if ("/" + topic.lstrip("/")).endswith(wanted)]
-    exact = [topic for topic in found if "/" + topic.lstrip("/") == wanted]
-    if len(found) > 1 and not exact:
-        raise ConvertError(
-            "a topic of the contract is several in the bag",
-            where=name,
-            found=", ".join(found),
-            fix="name one of them in the contract",
+    found = {
+        source.topic: frozenset(
+            name.removesuffix(_absolute(source.topic))
+            for name in map(_absolute, topics)
+            if name.endswith(_absolute(source.topic))
         )
-    return next(iter(exact or found), None)
+        for source in sensors(contract)
+    }
+    if missing := [topic for topic, namespaces in found.items() if not namespaces]:
+        raise ConvertError(
+            "the bag lacks topics of the contract",
+            where=bag,
+            found=f"no {', '.join(missing)}, but {', '.join(sorted(topics)) or 'no topic at all'}",
+            allowed="all streams and cameras of the contract",
+            fix="record them, or give the contract that the bag was recorded with",
+        )
+    whole = frozenset.intersection(*found.values())
+    if len(whole) != 1 and "" not in whole:
+        raise ConvertError(
+            "several robots in the bag have the topics of the contract"
+            if whole
+            else "the topics of the contract are not in one namespace of the bag",
+            where=bag,
+            found="; ".join(
+                f"{topic} in {', '.join(n or '/' for n in sorted(namespaces))}"
+                for topic, namespaces in found.items()
+            ),
+            allowed="all of them as in the contract, or all in one namespace",
+            fix="name the topics of one robot, whole, in the contract",
+        )
+    namespace = "" if "" in whole else next(iter(whole))
+    return Place(namespace=namespace, others=frozenset().union(*found.values()) - {namespace})
 
 
-def wanted_topics(contract: Contract, types: Mapping[str, str]) -> dict[str, str]:
+def wanted_topics(
+    contract: Contract, types: Mapping[str, str], place: Place, bag: str
+) -> dict[str, str]:
     """Every topic that may feed the dataset: name of its source -> topic in the bag.
 
     Args:
         contract: Of the robot.
         types: Of the bag's topics.
+        place: Of the robot.
+        bag: For messages.
 
     Raises:
-        ConvertError: A topic of another type than the contract's, or an ambiguous one.
+        ConvertError: A topic of another type than the contract's, or several of what was
+            commanded.
     """
-    found: dict[str, str] = {}
     entries: list[tuple[str, Stream | Camera | ActionGroup]] = [
         *((source.name, source) for source in sensors(contract)),
         *((group_source(group), group) for group in contract.action),
     ]
+    names = {_absolute(topic): topic for topic in types}
+    found: dict[str, str] = {}
     for name, entry in entries:
-        topic = resolve(entry.topic, types)
+        topic = names.get(place.namespace + _absolute(entry.topic))
         if topic is None:
             continue
         if types[topic] != entry.type:
             raise ConvertError(
                 "a topic is of another type than the contract's",
-                where=topic,
+                where=f"{bag}, {topic}",
                 found=types[topic],
                 allowed=entry.type,
                 fix="correct the type in the contract",
             )
         found[name] = topic
-    commanded = [t for t, kind in types.items() if t.endswith(COMMANDED) and kind == JOINT_STATE]
+    commanded = [
+        topic
+        for topic, kind in types.items()
+        if topic.endswith(COMMANDED) and kind == JOINT_STATE and place.holds(topic)
+    ]
+    commanded = [t for t in commanded if _node_namespace(t) == place.namespace] or commanded
     if len(commanded) > 1:
         raise ConvertError(
-            "several topics say what was commanded", found=", ".join(sorted(commanded))
+            "several topics say what was commanded", where=bag, found=", ".join(sorted(commanded))
         )
     return found | ({COMMAND: commanded[0]} if commanded else {})
 
