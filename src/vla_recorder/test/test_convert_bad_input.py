@@ -120,6 +120,36 @@ def test_a_clock_that_jumps_leaves_the_longer_piece_and_the_rest_is_counted(
     assert 18 <= lab.run()["episodes"][0]["lost_ticks"] <= 21
 
 
+@pytest.mark.parametrize("topics", [(ARM, TOP, COMMANDED), (TOP,)])
+def test_a_small_step_back_of_a_clock_cuts_and_shuffles_nothing(
+    lab: Lab, topics: tuple[str, ...]
+) -> None:
+    def move(_: int, one: Sent) -> Sent:
+        later = one.received_ns > T0 + 3 * SECOND
+        return restamped(one, stamp_of(one) - 3 * SECOND // 10) if later else one
+
+    sent = recording(4)
+    for topic in topics:
+        sent = changed(sent, topic, move)
+    assert lab.convert(lab.bag(sent)) == 3
+    assert set(lab.run()["bags"][0]["clock_jumps"].values()) == set(topics_named(topics))
+    assert 59 <= lengths(lab)[0] <= 61
+
+
+def topics_named(topics: tuple[str, ...]) -> list[str]:
+    return [{ARM: "arm", TOP: "top", COMMANDED: "action/commanded"}[topic] for topic in topics]
+
+
+@pytest.mark.parametrize("topics", [(ARM, TOP, COMMANDED), (TOP,)])
+def test_stamps_that_go_backwards_are_refused(
+    lab: Lab, refused: Callable[..., str], topics: tuple[str, ...]
+) -> None:
+    sent = recording(1)
+    for topic in topics:
+        sent = changed(sent, topic, lambda _, one: restamped(one, 2 * T0 - stamp_of(one)))
+    assert "go backwards" in refused(lab.bag(sent))
+
+
 def test_one_stray_stamp_costs_one_message(lab: Lab) -> None:
     stray = changed(
         recording(1), ARM, lambda n, one: restamped(one, stamp_of(one) + HOUR) if n == 9 else one

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vla_recorder.convert.clock import Times, jumps, measure_rate, pieces, without_strays
+from vla_recorder.convert.clock import (
+    Times,
+    jumps,
+    measure_rate,
+    pieces,
+    runs_backwards,
+    without_strays,
+)
 from vla_recorder.convert.grid import Plan, Window, make_plan, ticks
 from vla_recorder.convert.sources import Source
 
@@ -152,6 +159,20 @@ def test_a_clock_that_is_set_back_or_ahead_cuts_and_a_late_message_does_not() ->
     assert jumps(paused).tolist() == []
     assert pieces([3], 5) == [(0, 3), (3, 5)]
     assert pieces([], 5) == [(0, 5)]
+
+
+def test_a_small_step_back_cuts_beyond_the_age_of_the_stream_and_a_late_message_does_not() -> None:
+    back = times(0, 20, 40, 60, -220, -200, -180, -160)
+    assert jumps(back, back_ns=250 * MS).tolist() == [4]
+    assert jumps(back, back_ns=350 * MS).tolist() == []
+    late = times(0, 20, 340, 360, 60, 380, 400)
+    assert jumps(late, back_ns=250 * MS).tolist() == []
+
+
+def test_stamps_that_mostly_go_backwards_are_known() -> None:
+    assert runs_backwards(times(*range(100, 0, -1)))
+    assert not runs_backwards(times(0, 60, 20, 80, 40, 100, 60))
+    assert not runs_backwards(times(20, 0))
 
 
 def test_a_long_silence_cuts_streams_but_not_commands() -> None:

@@ -74,21 +74,33 @@ def without_strays(times: Times) -> tuple[Times, int]:
     return times.chosen(~stray), int(stray.sum())
 
 
-def jumps(times: Times, *, silences: bool = True) -> Integers:
+def runs_backwards(times: Times) -> bool:
+    """Whether most stamps lie before the one before: no order of delivery does that."""
+    steps = np.diff(times.stamps_ns)
+    return steps.size > 2 and 3 * int((steps < 0).sum()) > 2 * steps.size
+
+
+def jumps(times: Times, *, back_ns: int = REWIND_NS, silences: bool = True) -> Integers:
     """Numbers of the messages at which the clock of a stream was set, or a long silence ended.
 
-    A stamp that goes back by more than `REWIND_NS` (as live), one that goes ahead by so much more
-    than time passed, and one after `SILENCE_NS` belong to another piece.
+    A stamp that goes back further, one that goes ahead by `REWIND_NS` (as live) more than time
+    passed, and one after `SILENCE_NS` belong to another piece. One message that comes late, by
+    less than `REWIND_NS`, is none: the one after it goes on.
 
     Args:
         times: In the order of the bag.
+        back_ns: How far before the stamp that is due one may lie; at most `REWIND_NS` is used.
         silences: Whether silence counts; commands may be rare.
     """
     if len(times) < 2:
         return np.empty(0, np.int64)
     steps = np.diff(times.stamps_ns)
     passed = np.diff(times.received_ns)
-    cut = (steps < -REWIND_NS) | (steps - np.maximum(passed, 0) > REWIND_NS)
+    ahead = steps[steps > 0]
+    due = float(np.median(ahead)) if ahead.size else 0.0
+    goes_on = np.append(steps[:-1] + steps[1:] > 0, True)
+    back = (steps < 0) & (steps - due < -min(back_ns, REWIND_NS)) & ~goes_on
+    cut: Booleans = back | (steps < -REWIND_NS) | (steps - np.maximum(passed, 0) > REWIND_NS)
     if silences:
         cut |= steps > SILENCE_NS
     return times.numbers[1:][cut]

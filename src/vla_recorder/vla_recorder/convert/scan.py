@@ -13,11 +13,12 @@ import numpy as np
 
 from vla_core.contract import Contract
 from vla_recorder.bags import Bag, BagError, Decoder, Loss, RawMessage, open_bag
-from vla_recorder.convert.clock import Times, jumps, without_strays
+from vla_recorder.convert.clock import Times, jumps, runs_backwards, without_strays
 from vla_recorder.convert.columns import Column
 from vla_recorder.convert.errors import ConvertError
 from vla_recorder.convert.sources import (
     Place,
+    command_age_s,
     find_robot,
     is_command,
     sensors,
@@ -100,12 +101,17 @@ def _scan(bag: Bag, task: ScanTask, progress: Progress) -> Scan:
     }
     found: dict[str, Times] = {}
     cuts: dict[int, str] = {}
+    ages_s = {source.name: source.max_age_s for source in sensors(task.contract)}
     for name, topic in topics.items():
         times, of_topic = columns[topic].times(by_receipt=task.receive_time)
         found[name], strays = without_strays(times)
         of_topic |= {"stray stamp": strays} if strays else {}
         dropped |= {name: of_topic} if of_topic else {}
-        cuts |= {int(at): name for at in jumps(found[name], silences=not is_command(name))}
+        if runs_backwards(found[name]):
+            raise _backwards(task.bag, topic)
+        back_ns = round(1e9 * ages_s.get(name, command_age_s(task.contract)))
+        at = jumps(found[name], back_ns=back_ns, silences=not is_command(name))
+        cuts |= dict.fromkeys(at.tolist(), name)
     if not task.receive_time:
         _require_one_clock(columns, topics, found, task.bag)
     scanned = Scan(
@@ -183,6 +189,15 @@ def _read(
             seen_bytes = 0
     progress(seen_bytes)
     return columns, marks, end
+
+
+def _backwards(bag: Path, topic: str) -> ConvertError:
+    return ConvertError(
+        "the stamps of a stream go backwards",
+        where=f"{bag}, {topic}",
+        found="most of them lie before the one before",
+        fix="correct header.stamp in the driver; or judge by receipt: --receive-time",
+    )
 
 
 def _require_times(scanned: Scan, contract: Contract) -> None:

@@ -50,6 +50,11 @@ def is_command(name: str) -> bool:
     return name.startswith(f"{COMMANDS}/")
 
 
+def command_age_s(contract: Contract) -> float:
+    """How old a command may be, as `max_age_s` says it of streams and cameras."""
+    return max(_COMMAND_TOLERANCE_S, _COMMAND_PERIODS / contract.control_rate_hz)
+
+
 def group_source(group: ActionGroup) -> str:
     """Name of the source that a command topic is."""
     return f"{COMMANDS}/topics/{group.name}"
@@ -231,8 +236,7 @@ def choose_sources(
         raise ConvertError(
             "a tolerance of no stream", found=", ".join(unknown), allowed=", ".join(allowed)
         )
-    patience_s = max(_COMMAND_TOLERANCE_S, _COMMAND_PERIODS / contract.control_rate_hz)
-    patience_s = tolerance_s.get(COMMANDS, patience_s)
+    patience_s = tolerance_s.get(COMMANDS, command_age_s(contract))
     commands = {
         ActionSource.COMMANDED: [COMMAND],
         ActionSource.TOPICS: [group_source(group) for group in contract.action],
