@@ -137,6 +137,16 @@ def test_marks_cut_a_recording_and_labels_decide(lab: Lab) -> None:
     assert len(read(lab).episodes) == 3
 
 
+def test_two_episodes_without_ids_keep_their_own_tasks(lab: Lab) -> None:
+    marks = [mark("start", "", T0, task="x"), mark("stop", "", T0 + SECOND)]
+    marks += [mark("start", "", T0 + 2 * SECOND, task="x"), mark("stop", "", T0 + 3 * SECOND)]
+    marks += [mark("start", "", T0 + 4 * SECOND, task="y"), mark("stop", "", T0 + 5 * SECOND)]
+    sent = sorted(recording(6) + marks, key=lambda one: one.received_ns)
+    assert lab.convert(lab.bag(sent)) == 0
+    found = read(lab).episodes
+    assert [(e.length, e.tasks) for e in found] == [(20, ("x",)), (21, ("x",)), (21, ("y",))]
+
+
 def test_an_episode_without_a_stop_is_kept_and_told(lab: Lab, capsys: Any) -> None:
     sent = [mark("start", "a", T0), *recording(1)]
     assert lab.convert(lab.bag(sent)) == 3

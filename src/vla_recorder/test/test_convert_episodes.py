@@ -75,3 +75,24 @@ def test_metadata_of_the_start_take_nothing_from_what_marks_say() -> None:
     marks += [mark("stop", "a", 5, bad="shaky")]
     (one,) = episodes(marks, {"episode": "a", "success": "", "bad": ""})
     assert (one.label.success, one.label.bad) == (True, "shaky")
+
+
+def test_pairs_of_one_id_are_told_apart_by_their_order() -> None:
+    for name in ("", "a"):
+        first = [mark("start", name, 1, task="one"), mark("stop", name, 5)]
+        second = [mark("start", name, 7, task="two"), mark("stop", name, 9, bad="shaky")]
+        again = [*first, *second, *first, *second]
+        one, two = episodes(again, {})
+        assert (one.start, one.stop, one.label.task, one.label.bad) == (*first, "one", "")
+        assert (two.start, two.stop, two.label.task, two.label.bad) == (*second, "two", "shaky")
+
+
+def test_a_pair_without_an_id_and_without_a_stop_is_cut_by_the_next() -> None:
+    marks = [mark("start", "", 1), mark("start", "", 4), mark("stop", "", 6)]
+    one, two = episodes(marks, {})
+    assert (one.cut, two.cut, two.stop) == ("another one began", "", marks[2])
+
+
+def test_metadata_that_name_no_episode_label_none() -> None:
+    (one,) = episodes([mark("start", "", 1, task="mine"), mark("stop", "", 2)], {"task": "other"})
+    assert one.label.task == "mine"

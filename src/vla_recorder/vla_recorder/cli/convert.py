@@ -27,6 +27,7 @@ from vla_recorder.convert.options import (
     ActionSource,
     Keys,
     Options,
+    check_encoding,
     parse_crop,
     parse_size,
     parse_tolerance,
@@ -85,9 +86,11 @@ def _engine(given: argparse.Namespace) -> Engine:
 
 
 def _options(given: argparse.Namespace) -> Options:
+    encoding = Encoding(codec=given.codec, crf=given.crf, preset=given.preset, gop=given.gop)
+    check_encoding(encoding)
     return Options(
         fps=given.fps,
-        encoding=Encoding(codec=given.codec, crf=given.crf, preset=given.preset, gop=given.gop),
+        encoding=encoding,
         crop=dict(given.crop),
         resize=given.resize,
         trim_start_s=given.trim_start,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -57,6 +57,7 @@ def episodes(marks: Iterable[Mark], custom: Mapping[str, str]) -> list[Marked]:
     """The episodes in the order of their begins.
 
     A mark that comes twice counts once. What begins before the one before has ended cuts that.
+    Of episodes of one id, as the empty one, marks are of the newest.
 
     Args:
         marks: In the order of the bag.
@@ -64,32 +65,50 @@ def episodes(marks: Iterable[Mark], custom: Mapping[str, str]) -> list[Marked]:
             that the metadata name: a label after the stop changes these alone.
     """
     bag = Label().updated(custom)
-    found: dict[str, Marked] = {}
-    running: str | None = None
-    for mark in marks:
-        if mark.event == Event.START and mark.episode not in found:
+    found: list[Marked] = []
+    newest: dict[str, int] = {}
+    running: int | None = None
+    for mark in _once(marks):
+        at = newest.get(mark.episode)
+        if mark.event == Event.START and (at is None or _is_over(found[at])):
             if running is not None:
                 found[running] = replace(found[running], stop=mark, cut="another one began")
-            found[mark.episode] = Marked(
-                episode=mark.episode, label=bag.updated(mark.values), start=mark
-            )
-            running = mark.episode
-        elif mark.event == Event.STOP and mark.episode not in found:
+            running = newest[mark.episode] = len(found)
             label = bag.updated(mark.values)
-            found[mark.episode] = Marked(episode=mark.episode, label=label, stop=mark)
-        elif mark.episode in found:
-            found[mark.episode] = _changed(found[mark.episode], mark)
-            if mark.event in (Event.STOP, Event.DISCARD) and mark.episode == running:
+            found.append(Marked(episode=mark.episode, label=label, start=mark))
+        elif mark.event == Event.STOP and at is None:
+            newest[mark.episode] = len(found)
+            label = bag.updated(mark.values)
+            found.append(Marked(episode=mark.episode, label=label, stop=mark))
+        elif at is not None:
+            found[at] = _changed(found[at], mark)
+            if mark.event in (Event.STOP, Event.DISCARD) and at == running:
                 running = None
     if not found:
         return [Marked(episode="", label=bag)]
     if running is not None:
         found[running] = replace(found[running], cut="no stop mark")
-    if (own := found.get(custom.get("episode", ""))) is not None:
+    own = newest.get(custom.get("episode") or "none is named")
+    if own is not None:
         # what is empty was not known yet: a crash leaves the metadata of the start
         known = {key: value for key, value in custom.items() if value}
-        found[own.episode] = replace(own, label=own.label.updated(known))
-    return list(found.values())
+        found[own] = replace(found[own], label=found[own].label.updated(known))
+    return found
+
+
+def _once(marks: Iterable[Mark]) -> Iterator[Mark]:
+    """Without those that were sent again, as to late subscribers."""
+    seen = set()
+    for mark in marks:
+        key = (mark.event, mark.episode, mark.time_ns, *sorted(mark.values.items()))
+        if key not in seen:
+            seen.add(key)
+            yield mark
+
+
+def _is_over(marked: Marked) -> bool:
+    """Whether a start is that of another episode; without ids a missing stop cannot be known."""
+    return marked.episode == "" or marked.stop is not None or marked.discarded
 
 
 def _changed(marked: Marked, mark: Mark) -> Marked:

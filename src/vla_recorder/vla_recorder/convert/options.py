@@ -7,13 +7,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from vla_core.dataset.encoding import Encoding
 from vla_recorder.convert.errors import ConvertError
 
 _CROP = re.compile(r"([1-9][0-9]*)x([1-9][0-9]*)\+([0-9]+)\+([0-9]+)")
 _SIZE = re.compile(r"([1-9][0-9]*)x([1-9][0-9]*)")
+
+MAX_GOP: Final = 1000
+_QUALITIES: Final = {  # best and worst of a codec's own scale; of the others 0 to 51
+    "av1": (0, 63),
+    "av1_nvenc": (0, 255),
+    "h264_videotoolbox": (1, 100),
+    "hevc_videotoolbox": (1, 100),
+}
 
 
 class ActionSource(Enum):
@@ -92,6 +100,29 @@ class Options:
         return {
             entry.name: _plain(getattr(self, entry.name)) for entry in dataclasses.fields(self)
         }
+
+
+def check_encoding(encoding: Encoding) -> None:
+    """Refuse what an encoder would take for something else, or read to the end of the bag first.
+
+    Raises:
+        ConvertError: A quality or a distance of keyframes that there is not.
+    """
+    best, worst = _QUALITIES.get(encoding.codec, (0, 51))
+    if encoding.crf is not None and not best <= encoding.crf <= worst:
+        raise ConvertError(
+            "no such quality",
+            where=f"--crf of {encoding.codec}",
+            found=encoding.crf,
+            allowed=f"{best} to {worst}",
+        )
+    if not 1 <= encoding.gop <= MAX_GOP:
+        raise ConvertError(
+            "no such distance of keyframes",
+            where="--gop",
+            found=encoding.gop,
+            allowed=f"1 to {MAX_GOP} frames",
+        )
 
 
 def parse_crop(text: str) -> tuple[str, Crop]:

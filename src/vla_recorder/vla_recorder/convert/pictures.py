@@ -5,7 +5,7 @@ Shape letters: H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -56,6 +56,17 @@ class Fit:
             return _resize_depth(picture, self.resize)
         colour = cast("ImageArray", picture)
         return resize_with_pad(colour, self.resize.height, self.resize.width)
+
+    def check(self, cameras: Collection[str]) -> None:
+        """Refuse a crop of a camera that there is not.
+
+        Raises:
+            ConvertError: There is one.
+        """
+        if unknown := sorted(self.crop.keys() - {*cameras, ""}):
+            raise ConvertError(
+                "a crop of no camera", found=", ".join(unknown), allowed=", ".join(cameras)
+            )
 
     def size(self, camera: Camera) -> Size:
         """Of what comes out.

@@ -44,7 +44,9 @@ def plan_episodes(
         ConvertError: A bag does not fit the contract, or the others; or there is no episode.
     """
     action, depth = common_action(contract, scans, options.action), common_depth(scans)
-    layout(contract, depth, Fit(crop=options.crop, resize=options.resize), options.keys)
+    fit = Fit(crop=options.crop, resize=options.resize)
+    fit.check([camera.name for camera in contract.cameras])
+    layout(contract, depth, fit, options.keys)
     tasks, left_out = [], []
     for scanned in scans:
         found = episodes(scanned.marks, scanned.custom)
@@ -106,7 +108,8 @@ def _task(
         "bad": label.bad,
         "cut": marked.cut,
     }
-    name = identity(scanned, contract, options, fps=fps, action=action, about=about)
+    begin = {"begin": marked.start.number} if marked.start else {}  # ids may be empty
+    name = identity(scanned, contract, options, fps=fps, action=action, about=about | begin)
     return EpisodeTask(
         bag=scanned.bag.absolute(),
         folder=work.staged(name),
