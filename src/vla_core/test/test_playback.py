@@ -83,6 +83,18 @@ def test_a_change_of_speed_while_moving_never_turns_the_robot_back() -> None:
     assert np.abs(np.diff(rates)).max() <= 10 * 0.01 * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("strategy", ["receding_horizon", "latency_aligned", "temporal_ensemble"])
+@pytest.mark.parametrize("speed", [0.02, 0.1, 0.9])
+def test_a_chunk_that_comes_between_two_ticks_is_executed_at_the_next(
+    strategy: str, speed: float
+) -> None:
+    rig = slowed(speed, strategy=strategy)
+    for _ in range(20):  # each from an observation just before it, right before the tick
+        stamp_ns = rig.now_ns + round(0.7 * rig.period_ns)
+        rig.execution.accept(rig.chunk(stamp_ns=stamp_ns), stamp_ns + round(0.2 * rig.period_ns))
+        assert rig.tick().state is State.RUNNING
+
+
 def test_no_speed_brakes_holds_and_needs_a_fresh_chunk() -> None:
     rig = Rig().running()
     rig.execution.speed = 0.0
@@ -111,7 +123,7 @@ def test_a_velocity_is_scaled_by_the_speed() -> None:
 def test_at_full_speed_the_clock_of_chunks_is_the_clock() -> None:
     playback = Playback()
     chunk = Rig().chunk(stamp_ns=5 * SECOND)
-    playback.advance(SECOND)
+    playback.advance(SECOND, 7 * SECOND)
     assert playback.time_ns(7 * SECOND) == 7 * SECOND
     assert playback.align(chunk, 7 * SECOND).begin_ns == 5 * SECOND
 

@@ -196,7 +196,8 @@ class Execution:
     def tick(self, now_ns: int, mono_ns: int) -> Tick:
         """One control tick."""
         self.counts["ticks"] += 1
-        self._playback.advance(0 if self._ticked_ns is None else mono_ns - self._ticked_ns)
+        elapsed_ns = 0 if self._ticked_ns is None else mono_ns - self._ticked_ns
+        self._playback.advance(elapsed_ns, now_ns)
         self._ticked_ns = mono_ns
         self._forget_future(now_ns)
         self._change_dry_run()

@@ -14,6 +14,7 @@ import numpy as np
 from vla_core.chunk import ActionChunk, Target
 from vla_core.safety import BoolArray
 
+LONGEST_TICK_NS = 10**9  # a longer one is a jump of the clock
 SLEW_S = 0.5  # from standing to full speed; a sudden change would make the arm swing back
 
 
@@ -29,9 +30,11 @@ class Playback:
         self.wanted = 1.0
         self.speed = 1.0
         self._behind_ns = 0
+        self._ticked_ns: int | None = None
 
-    def advance(self, elapsed_ns: int) -> None:
-        """Let time pass."""
+    def advance(self, elapsed_ns: int, now_ns: int) -> None:
+        """Let time pass until a tick."""
+        self._ticked_ns = now_ns
         step = elapsed_ns / 1e9 / SLEW_S
         self.speed += min(max(self.wanted - self.speed, -step), step)
         self._behind_ns += round((1.0 - self.speed) * elapsed_ns)
@@ -43,7 +46,10 @@ class Playback:
     def align(self, chunk: ActionChunk, now_ns: int) -> ActionChunk:
         """The chunk, to be read by ``time_ns``: since its observation less has been executed."""
         executed_ns = round(self.speed * (now_ns - chunk.stamp_ns))
-        return replace(chunk, played_from_ns=self.time_ns(now_ns) - executed_ns)
+        # Between two ticks the clock has fallen behind by more than it had at the last one.
+        since_ns = 0 if self._ticked_ns is None else now_ns - self._ticked_ns
+        further_ns = round((1.0 - self.speed) * min(max(0, since_ns), LONGEST_TICK_NS))
+        return replace(chunk, played_from_ns=self.time_ns(now_ns) - further_ns - executed_ns)
 
     def slow(self, wish: Target, is_velocity: BoolArray) -> Target:
         """The wish at this speed: slower rates, and lower values where the value is a velocity."""
