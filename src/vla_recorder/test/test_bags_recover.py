@@ -26,7 +26,8 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from vla_recorder.bags import BagError, RawMessage, open_bag
-from vla_recorder.bags.types import Topic
+from vla_recorder.bags.losses import read_recovered, write_recovered
+from vla_recorder.bags.types import Loss, Topic
 from vla_recorder.bags.writer import write_bag
 from vla_recorder.cli.recover import main
 
@@ -77,6 +78,30 @@ def test_a_hurt_bag_gives_all_that_is_whole_and_exit_code_3(
         topic: sum(one[0] == topic for one in written if one not in found) for topic in lost
     }
     assert file.read_bytes() == before
+
+
+def test_what_was_recovered_tells_its_losses_however_often(tmp_path: Path) -> None:
+    file, written = _hurt(tmp_path)
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    assert main([str(file), "--output", str(once)]) == 3
+    assert main([str(once), "--output", str(twice)]) == 0  # which has lost nothing more
+    for folder in (once, twice):
+        with open_bag(folder) as bag:
+            (loss,) = read_recovered(bag.custom)
+            kept = len(list(bag.messages()))
+            assert (loss.file, loss.messages) == ("bag.mcap", len(written) - kept)
+
+
+def test_losses_are_told_in_a_limited_space_and_read_with_suspicion() -> None:
+    one = Loss(file="a", what="b", bytes=3, messages=1, topics={"/a": 1})
+    assert write_recovered([Loss(file="a", what="footer", messages=0)]) == ""
+    many = read_recovered({"recovered_losses": write_recovered([one] * 10_000)})
+    assert many[0] == one
+    assert len(many) < 1000
+    assert sum(loss.messages or 0 for loss in many) == 10_000
+    for text in ("{", "7", "[7]", '[{"file": 1}]', '{"a": 1}'):
+        (loss,) = read_recovered({"recovered_losses": text})
+        assert loss.messages is None
 
 
 def test_other_readers_open_what_was_recovered(tmp_path: Path) -> None:

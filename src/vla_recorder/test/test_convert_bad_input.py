@@ -310,23 +310,6 @@ def test_an_episode_without_a_message_of_a_stream_is_told_as_lost(lab: Lab) -> N
     assert [(e["episode"], e["rows"]) for e in lab.run()["episodes"]] == [("a", 0), ("b", 18)]
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (("--crop", "nope=10x10+0+0"), "a crop of no camera; found: nope; allowed: top"),
-        (("--crf", "52"), "--crf of h264"),
-        (("--crf", "-1"), "--crf of h264"),
-        (("--crf", "64", "--codec", "av1"), "0 to 63"),
-        (("--gop", "0"), "--gop"),
-        (("--gop", "100000"), "--gop"),
-    ],
-)
-def test_options_of_what_is_not_there_are_refused(
-    lab: Lab, refused: Callable[..., str], options: tuple[str, ...], told: str
-) -> None:
-    assert told in refused(lab.bag(recording(0.2)), *options)
-
-
 def test_nothing_to_append_to_is_an_error(lab: Lab, refused: Callable[..., str]) -> None:
     assert "nothing to append to" in refused(lab.bag(recording(0.5)), "--append")
 

@@ -39,6 +39,7 @@ def write_bag(
     Args:
         output: The folder to make.
         messages: In the order in which they will stand.
+        custom: Its labels; read when the last message was.
 
     Returns:
         Whether it was made: not for no message at all.

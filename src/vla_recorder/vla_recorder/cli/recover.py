@@ -1,5 +1,7 @@
 """Makes a whole bag of all that is whole in a hurt one, and says what was lost.
 
+What was lost is kept in its metadata, so that `convert` tells it too.
+
 Exit codes: 0 when nothing was lost, 3 when something was, 1 when nothing could be read.
 """
 
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vla_recorder.bags import Bag, BagError, RawMessage, open_bag
+from vla_recorder.bags.losses import RECOVERED, plain, read_recovered, write_recovered
 from vla_recorder.bags.writer import write_bag
 from vla_recorder.cli.command import DONE, FAILED, LOSS, outcome
 
@@ -30,8 +33,9 @@ class _Span:
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts messages while they pass."""
+    """Counts messages while they pass; behind the last one the bag's metadata tell the losses."""
 
+    custom: dict[str, str]
     kept: Counter[str] = field(default_factory=Counter)
     spans: dict[str, _Span] = field(default_factory=dict)
 
@@ -44,6 +48,8 @@ class _Tally:
             span.first_ns = min(span.first_ns, message.received_ns)
             span.last_ns = max(span.last_ns, message.received_ns)
             yield message
+        if told := write_recovered([*read_recovered(bag.custom), *bag.losses]):
+            self.custom[RECOVERED] = told
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,9 +69,9 @@ def _recover(options: argparse.Namespace) -> int:
     output: Path = (options.output or _beside(source)).absolute()
     if output.resolve().is_relative_to(source.resolve()):
         raise BagError("the output would lie inside the bag", where=str(output))
-    tally = _Tally()
     with open_bag(source) as bag:
-        made = write_bag(output, bag.topics, tally.through(bag), bag.custom)
+        tally = _Tally(custom=dict(bag.custom))
+        made = write_bag(output, bag.topics, tally.through(bag), tally.custom)
         report = _report(bag, tally, source, output if made else None)
     print(json.dumps(report, indent=2) if options.json else _text(report))
     if not made:
@@ -95,7 +101,7 @@ def _report(bag: Bag, tally: _Tally, source: Path, output: Path | None) -> dict[
             }
             for name, topic in bag.topics.items()
         },
-        "losses": [{**asdict(loss), "topics": dict(loss.topics)} for loss in bag.losses],
+        "losses": [plain(loss) for loss in bag.losses],
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from vla_core.contract import Contract
 from vla_core.json_file import read_object
+from vla_recorder.bags.losses import plain
 from vla_recorder.convert.checks import measure_rates
 from vla_recorder.convert.errors import ConvertError
 from vla_recorder.convert.options import ActionSource, Options
@@ -66,13 +67,7 @@ def describe_bag(scanned: Scan, contract: Contract) -> dict[str, Any]:
         "marks_of_other_robots": dict(scanned.other_marks),
         "dropped_messages": {name: dict(why) for name, why in scanned.dropped.items()},
         "clock_jumps": {str(number): name for number, name in sorted(scanned.cuts.items())},
-        "losses": [
-            {
-                **dataclasses.asdict(dataclasses.replace(loss, topics={})),
-                "topics": dict(loss.topics),
-            }
-            for loss in scanned.losses
-        ],
+        "losses": [plain(loss) for loss in scanned.losses],
     }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from vla_core.contract import Contract
 from vla_recorder.bags import Bag, BagError, Decoder, Loss, RawMessage, open_bag
+from vla_recorder.bags.losses import read_recovered
 from vla_recorder.convert.clock import Times, jumps, runs_backwards, without_strays
 from vla_recorder.convert.columns import Column
 from vla_recorder.convert.errors import ConvertError
@@ -54,7 +55,7 @@ class Scan:
         marks: Of this robot, in the order of the bag.
         other_marks: By topic, how many marks are of another robot.
         messages: How many there are, of all topics that were read.
-        losses: Of the bag's files.
+        losses: Of the bag's files, and of those that it was recovered from.
         dropped: By source (marks: by topic) and reason, messages that cannot be used.
         cuts: Numbers at which a clock jumped, with the reason.
     """
@@ -126,7 +127,7 @@ def _scan(bag: Bag, task: ScanTask, progress: Progress) -> Scan:
         marks=tuple(marks.found),
         other_marks=dict(marks.others),
         messages=messages,
-        losses=tuple(bag.losses),
+        losses=(*read_recovered(bag.custom), *bag.losses),
         dropped=dropped,
         cuts=cuts,
     )
