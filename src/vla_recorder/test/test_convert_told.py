@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from convert_bags import Lab, recording
+from convert_bags import SECOND, T0, Lab, Sent, mark, recording
+from rosbags.rosbag2 import StoragePlugin
 
+from vla_core.dataset.read import open_dataset
 from vla_recorder.cli.recover import main as recover
+
+ID = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
@@ -44,3 +48,48 @@ def test_what_was_lost_before_a_bag_was_recovered_is_told(lab: Lab, capsys: Any)
     assert lab.convert(lab.folder / "bag_recovered") == 3
     assert "messages that metadata.yaml counts" in capsys.readouterr().err
     assert lab.run()["bags"][0]["losses"]
+
+
+def marked(begin_ns: int = T0) -> list[Sent]:
+    marks = [mark("start", ID, begin_ns), mark("stop", ID, begin_ns + SECOND)]
+    return sorted(recording(1.2, begin_ns) + marks, key=lambda one: one.received_ns)
+
+
+@pytest.mark.parametrize("by_marks", [True, False])
+def test_a_recording_that_came_twice_is_taken_once_and_told(
+    lab: Lab, by_marks: bool, capsys: Any
+) -> None:
+    custom = {"task": "x"} | ({} if by_marks else {"episode": ID})
+    sent = marked() if by_marks else recording(1)
+    one = lab.bag(sent, "one", custom=custom)
+    two = lab.bag(sent, "two", custom=custom, storage=StoragePlugin.SQLITE3)
+    told = f"two, episode {ID}: left out, the same recording as in one"
+    assert lab.convert(one, two) == 3
+    assert told in capsys.readouterr().err
+    assert len(open_dataset(lab.output).episodes) == 1
+    assert lab.convert(one, "--overwrite") == 0
+    assert lab.convert(two, "--append") == 3
+    assert told in capsys.readouterr().err
+    third = lab.bag(recording(1, T0 + 99 * SECOND), "three")
+    assert lab.convert(two, third, "--append") == 3
+    assert len(open_dataset(lab.output).episodes) == 2
+    assert [entry["bag"] for entry in lab.run()["left_out"]] == ["two"]
+
+
+def test_an_episode_that_goes_on_in_a_second_bag_is_no_twin(lab: Lab) -> None:
+    custom = {"task": "x", "episode": ID}
+    one = lab.bag(recording(1), "one", custom=custom)
+    two = lab.bag(recording(1, T0 + 2 * SECOND), "two", custom=custom)
+    assert lab.convert(one, two) == 0
+    assert len(open_dataset(lab.output).episodes) == 2
+
+
+def test_what_is_left_out_on_purpose_is_told_in_one_line(lab: Lab, caplog: Any) -> None:
+    marks = [mark("start", "a", T0), mark("stop", "a", T0 + SECOND)]
+    for n, end in enumerate(("discard", "discard", "stop"), start=1):
+        begin_ns, bad = T0 + 2 * n * SECOND, {"bad": "shaky"} if end == "stop" else {}
+        marks += [mark("start", f"{n}", begin_ns), mark(end, f"{n}", begin_ns + SECOND, **bad)]
+    sent = sorted(recording(8) + marks, key=lambda one: one.received_ns)
+    caplog.set_level("INFO")
+    assert lab.convert(lab.bag(sent)) == 0
+    assert "left out 3 episodes: 2 discarded, 1 bad: shaky" in caplog.messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -28,11 +29,13 @@ from vla_recorder.convert.manifest import (
     losses,
     manifest,
     read_manifest,
+    twin_lines,
 )
 from vla_recorder.convert.options import Options
 from vla_recorder.convert.pictures import Fit
 from vla_recorder.convert.planning import plan_episodes
 from vla_recorder.convert.scan import Scan, ScanTask, scan
+from vla_recorder.convert.twins import without_twins
 from vla_recorder.convert.work import Existing, Work
 
 _log = logging.getLogger(__name__)
@@ -73,14 +76,17 @@ def convert(request: Request, engine: Engine, bar: Bar) -> list[str]:
     with work.opened(existing, request.bags):
         contract, text = read_contract(request.contract, request.bags)
         scans = _scan(request, contract, engine, bar)
-        tasks, left_out = plan_episodes(scans, contract, text, request.options, work)
+        planned, left_out = plan_episodes(scans, contract, text, request.options, work)
+        tasks, twins = without_twins(planned, [])
         before = _before(request, [task.folder.name for task in tasks])
         known = {episode["id"] for run in before for episode in run["episodes"]}
-        new = [task for task in tasks if task.folder.name not in known]
+        new, more = without_twins([t for t in tasks if t.folder.name not in known], before)
+        left_out += (twins := twins + more)
+        _tell(left_out)
         if before and not new:
             _log.info("nothing to do: every episode is in %s already", work.output)
             work.remove()
-            return [line for run in before for line in losses(run)]
+            return [line for run in before for line in losses(run)] + twin_lines(twins)
         if before and not existing.append:
             raise ConvertError(
                 "the output is another dataset",
@@ -99,6 +105,14 @@ def convert(request: Request, engine: Engine, bar: Bar) -> list[str]:
         _write(request, contract, text, new, [*before, run], work)
         work.publish()
     return losses(run)
+
+
+def _tell(left_out: Sequence[Mapping[str, str]]) -> None:
+    """What is left out on purpose; twins are told as losses."""
+    reasons = Counter(entry["why"] for entry in left_out if "twin" not in entry)
+    if reasons:
+        by = ", ".join(f"{count} {why}" for why, count in reasons.items())
+        _log.info("left out %d episodes: %s", reasons.total(), by)
 
 
 def _before(request: Request, wanted: list[str]) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ class Marked:
     """An episode of a bag.
 
     Attributes:
-        episode: Its id; empty for a bag without marks, which is one episode.
+        episode: Its id; of a bag without marks, which is one episode, as the metadata have it.
         start: The mark that began it; None: it lasts from the begin of the bag.
         stop: The mark that ended it; None: it lasts to the end of the bag.
         cut: Why it has no stop mark although marks began it.
@@ -85,7 +85,7 @@ def episodes(marks: Iterable[Mark], custom: Mapping[str, str]) -> list[Marked]:
             if mark.event in (Event.STOP, Event.DISCARD) and at == running:
                 running = None
     if not found:
-        return [Marked(episode="", label=bag)]
+        return [Marked(episode=custom.get("episode", ""), label=bag)]
     if running is not None:
         found[running] = replace(found[running], cut="no stop mark")
     own = newest.get(custom.get("episode") or "none is named")

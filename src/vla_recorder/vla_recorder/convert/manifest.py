@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,7 +91,16 @@ def losses(run: Mapping[str, Any]) -> list[str]:
         lines += [f"{name}: {n} messages of {s} damaged" for s, n in episode["damaged"].items()]
         if not episode["rows"]:
             lines.append(f"{name}: nothing could be made of it")
-    return lines
+    return lines + twin_lines(run["left_out"])
+
+
+def twin_lines(left_out: Iterable[Mapping[str, str]]) -> list[str]:
+    """What of the episodes that are left out is told as a loss."""
+    return [
+        f"{entry['bag']}, episode {entry['episode']}: left out, {entry['why']}"
+        for entry in left_out
+        if "twin" in entry
+    ]
 
 
 def _loss(loss: Mapping[str, Any]) -> str:
