@@ -231,7 +231,7 @@ def test_pictures_of_another_size_midway_are_lost_and_told(lab: Lab, capsys: Any
     assert lab.convert(lab.bag(changed(recording(2), TOP, grow))) == 3
     episode = lab.run()["episodes"][0]
     assert episode["damaged"] == {"top": 15}
-    assert "64x48" in episode["damaged_first"][0]
+    assert "64x48" in episode["damaged_first"]["top"]
     assert lengths(lab) == [30]  # the last good picture stays fresh for 0.25 s
     assert episode["lost_ticks"] == 10
     assert "15 messages of top damaged" in capsys.readouterr().err

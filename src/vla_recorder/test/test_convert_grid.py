@@ -136,6 +136,23 @@ def test_marks_and_trims_bound_the_episode_and_samples_before_it_count() -> None
     assert found.lost_ticks == 0
 
 
+def test_a_camera_that_starts_up_after_the_mark_costs_nothing_and_a_late_one_does() -> None:
+    arm = times(*every_ms(20, 200))
+    window = Window(start_ns=T, stop_ns=T + 3900 * MS)
+    camera = [t for t in every_ms(50, 80) if t >= 900]
+    assert plan({"arm": arm, "camera": times(*camera)}, window=window).lost_ticks == 0
+    camera = [t for t in every_ms(50, 80) if t >= 1100]
+    assert plan({"arm": arm, "camera": times(*camera)}, window=window).lost_ticks == 11
+
+
+def test_an_episode_without_time_for_two_ticks_says_why() -> None:
+    arm = {"arm": times(*every_ms(20, 50))}
+    assert "100 s are trimmed" in plan(arm, window=Window(trim_start_ns=100 * SECOND)).short
+    window = Window(start_ns=T + 100 * MS, stop_ns=T + 100 * MS)
+    assert plan(arm, window=window).short == "0.000 s lie between its marks"
+    assert plan(arm).short == ""
+
+
 def test_a_stream_that_dies_costs_every_tick_to_the_end() -> None:
     of = {"arm": times(*every_ms(20, 200)), "camera": times(*every_ms(50, 40))}
     found = plan(of)

@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from convert_bags import SECOND, T0, Lab, Sent, mark, recording
+from convert_bags import (
+    SECOND,
+    T0,
+    TOP,
+    Lab,
+    Sent,
+    changed,
+    image,
+    mark,
+    picture,
+    recording,
+    stamp_of,
+)
 from rosbags.rosbag2 import StoragePlugin
 
 from vla_core.dataset.read import open_dataset
@@ -93,3 +105,47 @@ def test_what_is_left_out_on_purpose_is_told_in_one_line(lab: Lab, caplog: Any) 
     caplog.set_level("INFO")
     assert lab.convert(lab.bag(sent)) == 0
     assert "left out 3 episodes: 2 discarded, 1 bad: shaky" in caplog.messages
+
+
+def test_why_messages_are_damaged_is_told(lab: Lab, capsys: Any) -> None:
+    def swapped(index: int, one: Sent) -> Sent:
+        return image(TOP, stamp_of(one), picture(index), "bgr8")
+
+    assert lab.convert(lab.bag(changed(recording(1), TOP, swapped))) == 1
+    error = capsys.readouterr().err
+    assert "20 messages of top damaged; first message" in error
+    assert "bgr8" in error
+    assert "rgb8" in error
+
+
+def test_an_episode_that_is_trimmed_away_or_lies_between_equal_marks_is_told(
+    lab: Lab, capsys: Any
+) -> None:
+    assert lab.convert(lab.bag(recording(1)), "--trim-start", "100") == 1
+    assert "100 s are trimmed" in capsys.readouterr().err
+    marks = [mark("start", "a", T0 + SECOND // 2), mark("stop", "a", T0 + SECOND // 2)]
+    sent = sorted(recording(1) + marks, key=lambda one: one.received_ns)
+    assert lab.convert(lab.bag(sent, "marked")) == 1
+    assert "0.000 s lie between its marks" in capsys.readouterr().err
+
+
+def test_a_first_picture_after_the_start_mark_is_no_loss(lab: Lab) -> None:
+    sent = changed(recording(3), TOP, lambda n, one: one if n > 10 else None)
+    marks = [mark("start", "a", T0), mark("stop", "a", T0 + 2 * SECOND)]
+    assert lab.convert(lab.bag([marks[0], *sent, marks[1]])) == 0
+
+
+def test_a_hub_that_cannot_be_reached_is_told_in_one_line(
+    lab: Lab, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import HfApi
+
+    def here(*_: Any, **__: Any) -> HfApi:
+        return HfApi(endpoint="http://127.0.0.1:9", token="none")
+
+    monkeypatch.setattr("huggingface_hub.HfApi", here)
+    assert lab.convert(lab.bag(recording(0.5)), "--push-to-hub", "me/mine") == 1
+    error = capsys.readouterr().err
+    assert "could not be published" in error
+    assert "Traceback" not in error
+    assert len(open_dataset(lab.output).episodes) == 1

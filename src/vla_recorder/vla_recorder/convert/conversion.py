@@ -221,7 +221,8 @@ def _write(
         raise ConvertError(
             "no episode has two complete ticks in a row",
             found="; ".join(losses(runs[-1])),
-            fix="look at the streams that were lost; give --tolerance where they are slow",
+            fix="where messages are damaged, look at what the contract says of them;"
+            " where streams are slow, give --tolerance",
         )
     version, old = request.version or DEFAULT_VERSION, None
     if request.existing.append:

@@ -20,7 +20,7 @@ from vla_recorder.convert.sources import Source
 
 SECOND_NS = 1_000_000_000
 _LOST = -1
-STARTUP_NS = SECOND_NS  # streams of one recording may begin so far apart without a loss
+STARTUP_NS = SECOND_NS  # a stream may begin so long after the mark, or another, without a loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,7 @@ class Plan:
         ages_ns: By source, (T,) how old they are at their ticks.
         lost: By source, how many ticks were lost because it had no fresh message.
         lost_ticks: Ticks that lack any source, or lie beside the longest piece.
+        short: Why there is no time for two ticks, if there is none.
     """
 
     ticks_ns: Integers
@@ -55,6 +56,7 @@ class Plan:
     ages_ns: Mapping[str, Integers]
     lost: Mapping[str, int]
     lost_ticks: int
+    short: str = ""
 
     def __len__(self) -> int:
         return int(self.ticks_ns.size)
@@ -121,7 +123,18 @@ def make_plan(
         ages_ns={name: ticks_ns - ordered[name].stamps_ns[at] for name, at in index.items()},
         lost={name: missing for name, missing in lost.items() if missing},
         lost_ticks=len(all_ns) - kept.size + late,
+        short=_short(window, t0_ns, end_ns) if len(all_ns) < 2 else "",
     )
+
+
+def _short(window: Window, t0_ns: int, end_ns: int) -> str:
+    """Why two ticks do not fit between the begin and the end of an episode."""
+    trim_ns = window.trim_start_ns + window.trim_end_ns
+    if trim_ns and end_ns - t0_ns + trim_ns > 0:
+        return f"{trim_ns / SECOND_NS:g} s are trimmed of {(end_ns - t0_ns + trim_ns) / 1e9:.3f} s"
+    if window.start_ns is not None and window.stop_ns is not None:
+        return f"{(window.stop_ns - window.start_ns) / SECOND_NS:.3f} s lie between its marks"
+    return "its streams and commands have no time in common"
 
 
 def _nothing(ordered: Mapping[str, Times], empty: Sequence[str], fps: float) -> Plan:
@@ -147,11 +160,11 @@ def _bounds(
     firsts = {name: int(of_source.stamps_ns[0]) for name, of_source in ordered.items()}
     lasts = {name: int(of_source.stamps_ns[-1]) for name, of_source in ordered.items()}
     begin_ns = max(firsts[name] for name in sensors)
-    if window.start_ns is None:
-        early_ns = min(firsts[name] for name in sensors) + STARTUP_NS
-        wanted_ns = early_ns - STARTUP_NS if begin_ns > early_ns else begin_ns
-    else:
-        wanted_ns = window.start_ns
+    wanted_ns = window.start_ns
+    if wanted_ns is None:
+        wanted_ns = min(firsts[name] for name in sensors)
+    if wanted_ns < begin_ns <= wanted_ns + STARTUP_NS:
+        wanted_ns = begin_ns
     begin_ns = max(begin_ns, wanted_ns)
     first_ns = begin_ns + window.trim_start_ns
     last_ns = window.stop_ns if window.stop_ns is not None else max(lasts[n] for n in sensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from vla_recorder.convert.errors import ConvertError
 
@@ -27,6 +28,8 @@ def push(dataset: Path, repository: str, version: str, *, private: bool) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+    # Its bases are the errors of the HTTP library in use, which come bare without a network.
+    unreachable = cast("tuple[type[Exception], ...]", HfHubHTTPError.__bases__)
     api = HfApi()
     try:
         api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
@@ -37,11 +40,12 @@ def push(dataset: Path, repository: str, version: str, *, private: bool) -> str:
         if version in {ref.name for ref in tags}:
             api.delete_tag(repository, tag=version, repo_type="dataset")
         api.create_tag(repository, tag=version, repo_type="dataset")
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except (*unreachable, HFValidationError, OSError) as error:
         raise ConvertError(
             "the dataset could not be published",
             where=repository,
             found=error,
-            fix="log in with `hf auth login`; the dataset itself is whole",
+            fix="log in with `hf auth login`, or try again with a network;"
+            " the dataset itself is whole and stays",
         ) from error
     return str(commit.commit_url)

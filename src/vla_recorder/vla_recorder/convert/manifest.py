@@ -88,9 +88,13 @@ def losses(run: Mapping[str, Any]) -> list[str]:
         if episode["lost_ticks"]:
             by = ", ".join(f"{stream} {n}" for stream, n in episode["lost_by_stream"].items())
             lines.append(f"{name}: {episode['lost_ticks']} ticks" + (f" ({by})" if by else ""))
-        lines += [f"{name}: {n} messages of {s} damaged" for s, n in episode["damaged"].items()]
+        lines += [
+            f"{name}: {n} messages of {stream} damaged; {_first(episode, stream)}"
+            for stream, n in episode["damaged"].items()
+        ]
         if not episode["rows"]:
-            lines.append(f"{name}: nothing could be made of it")
+            why = episode.get("short", "")  # which older manifests do not tell
+            lines.append(f"{name}: nothing could be made of it" + (f": {why}" if why else ""))
     return lines + twin_lines(run["left_out"])
 
 
@@ -101,6 +105,12 @@ def twin_lines(left_out: Iterable[Mapping[str, str]]) -> list[str]:
         for entry in left_out
         if "twin" in entry
     ]
+
+
+def _first(episode: Mapping[str, Any], stream: str) -> str:
+    """The first reason of damage; older manifests have reasons of all streams in one list."""
+    first = episode["damaged_first"]
+    return f"first {first[stream] if isinstance(first, dict) else '; '.join(first)}"
 
 
 def _loss(loss: Mapping[str, Any]) -> str:

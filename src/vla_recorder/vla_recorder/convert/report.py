@@ -13,7 +13,6 @@ from vla_recorder.convert.pictures import Stillness
 from vla_recorder.convert.rows import Damage
 
 SKEW_EDGES_MS: Final = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
-_NAMED = 5  # reasons of damage that are told in words
 
 
 def report_plan(plan: Plan, lost_ticks: int) -> dict[str, Any]:
@@ -24,6 +23,7 @@ def report_plan(plan: Plan, lost_ticks: int) -> dict[str, Any]:
         "ticks": len(plan),
         "lost_ticks": lost_ticks,
         "lost_by_stream": dict(plan.lost),
+        "short": plan.short,
         "skew": {name: _skew(ages_ns) for name, ages_ns in plan.ages_ns.items() if ages_ns.size},
     }
 
@@ -42,13 +42,13 @@ def _skew(ages_ns: Integers) -> dict[str, Any]:
 
 
 def report_damage(damaged: Iterable[Damage]) -> dict[str, Any]:
-    """Messages that could not be read, by stream, with the first reasons."""
-    ordered = sorted(damaged)
+    """Messages that could not be read, by stream, with the first reason of each."""
     by_stream: dict[str, int] = {}
-    for damage in ordered:
+    first: dict[str, str] = {}
+    for damage in sorted(damaged):
         by_stream[damage.source] = by_stream.get(damage.source, 0) + 1
-    reasons = [f"message {d.number} of {d.source}: {d.reason}" for d in ordered[:_NAMED]]
-    return {"damaged": by_stream, "damaged_first": reasons}
+        first.setdefault(damage.source, f"message {damage.number}: {damage.reason}")
+    return {"damaged": by_stream, "damaged_first": first}
 
 
 def report_stillness(still: Mapping[str, Stillness]) -> dict[str, Any]:
