@@ -30,6 +30,7 @@ def push(dataset: Path, repository: str, version: str, *, private: bool) -> str:
 
     # Its bases are the errors of the HTTP library in use, which come bare without a network.
     unreachable = cast("tuple[type[Exception], ...]", HfHubHTTPError.__bases__)
+    refusals: tuple[type[Exception], ...] = (*unreachable, HFValidationError, OSError)
     api = HfApi()
     try:
         api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
@@ -40,7 +41,7 @@ def push(dataset: Path, repository: str, version: str, *, private: bool) -> str:
         if version in {ref.name for ref in tags}:
             api.delete_tag(repository, tag=version, repo_type="dataset")
         api.create_tag(repository, tag=version, repo_type="dataset")
-    except (*unreachable, HFValidationError, OSError) as error:
+    except refusals as error:
         raise ConvertError(
             "the dataset could not be published",
             where=repository,
